@@ -1,0 +1,124 @@
+// swift-tools-version: 6.2
+// One product for others, `MeshSidecar`; everything else is this mesh's own.
+// Who may import whom is held by Tests/ArchitectureTests.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func program(_ name: String, in folder: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: folder, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+// Packages, by the name a target says.
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "mesh",
+    products: [
+        .library(name: "MeshSidecar", targets: ["MeshSidecar"]),
+        .library(name: "MeshHummingbird", targets: ["MeshHummingbird"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Deciding code: no NIO, no Foundation, no I/O.
+        library("MeshModel", [httpTypes]),
+        library("MeshHTTP", ["MeshModel"]),
+        library("MeshPolicy", ["MeshModel"]),
+        library("MeshExchange", ["MeshPolicy"]),
+        library("MeshSimulation", ["MeshExchange"]),
+
+        // Data plane.
+        library("MeshConfiguration", ["MeshExchange", yams]),
+        library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
+        library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", nioCore, nioPosix]),
+        library("MeshControlProtocol", ["MeshExchange"]),
+        library("MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", serviceLifecycle]),
+        library("MeshHummingbird", ["MeshSidecar", hummingbird]),
+
+        // Control plane.
+        .target(name: "CMeshSystem"),
+        library("MeshAdminAPI", ["MeshModel"]),
+        library("MeshStore", ["MeshTelemetry", grdb]),
+        library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
+        library("MeshRegistry", ["MeshModel"]),
+        program("meshd", [
+            "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
+        ]),
+        .executableTarget(name: "mesh-shim"),
+
+        // Face.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "CCurlShims", dependencies: ["CCurl"]),
+        library("Curl", ["CCurl", "CCurlShims"]),
+        library("MeshTerminal", ["MeshAdminAPI"]),
+        program("mesh", ["Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
+
+        // The shop, and the two services that stand for any other.
+        program("edge-gateway", in: "services/edge/gateway", ["MeshSidecar"]),
+        program("orders", in: "services/domain/orders", ["MeshHummingbird", grdb]),
+        program("catalog", in: "services/domain/catalog", ["MeshHummingbird", grdb]),
+        program("customers", in: "services/domain/customers", ["MeshHummingbird"]),
+        program("relay", in: "services/domain/relay", ["MeshSidecar"]),
+        program("ledger", in: "services/enterprise/ledger", ["MeshHummingbird", grdb]),
+        program("inventory", in: "services/enterprise/inventory", ["MeshHummingbird", grdb]),
+        program("crm", in: "services/enterprise/crm", ["MeshHummingbird", grdb]),
+        program("echo", in: "services/enterprise/echo", ["MeshSidecar"]),
+
+        tests("MeshModelTests", ["MeshModel"]),
+        tests("MeshHTTPTests", ["MeshHTTP"]),
+        tests("MeshPolicyTests", ["MeshPolicy"]),
+        tests("MeshExchangeTests", ["MeshExchange"]),
+        tests("SimulationTests", ["MeshSimulation"]),
+        tests("MeshConfigurationTests", ["MeshConfiguration"]),
+        tests("MeshTelemetryTests", ["MeshTelemetry"]),
+        tests("MeshTransportTests", ["MeshTransport", nioEmbedded]),
+        tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
+        tests("MeshSidecarTests", ["MeshSidecar"]),
+        tests("MeshStoreTests", ["MeshStore"]),
+        tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim"]),
+        tests("MeshTerminalTests", ["MeshTerminal"]),
+        tests("CurlTests", ["Curl"]),
+        tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
+        tests("ArchitectureTests", []),
+        tests("IntegrationTests", [
+            "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
+            "inventory", "crm", "echo",
+        ]),
+    ]
+)
