@@ -77,9 +77,11 @@ let package = Package(
         library("MeshStore", ["MeshTelemetry", grdb]),
         library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
         library("MeshRegistry", ["MeshModel"]),
-        program("meshd", [
-            "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
-        ]),
+        program(
+            "meshd",
+            [
+                "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
+            ]),
         .executableTarget(name: "mesh-shim"),
 
         // Face.
@@ -116,9 +118,11 @@ let package = Package(
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("ArchitectureTests", []),
-        tests("IntegrationTests", [
-            "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
-            "inventory", "crm", "echo",
-        ]),
+        tests(
+            "IntegrationTests",
+            [
+                "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
+                "inventory", "crm", "echo",
+            ]),
     ]
 )

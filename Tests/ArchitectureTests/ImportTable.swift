@@ -1,0 +1,69 @@
+/// Who may import whom: the table of the architecture.
+///
+/// Invariant: arrows run one way. A target may import what its row names and everything that stands below it by those arrows.
+/// Change a row when a better cut shows itself, and say so in the commit.
+enum ImportTable {
+    struct Row {
+        var folder: String
+        var mayImport: Set<String>
+    }
+
+    /// Modules that come with the toolchain and do no I/O.
+    static let always: Set<String> = ["Swift", "Synchronization", "Builtin"]
+
+    /// Modules that come with the toolchain and bring the operating system along: not for deciding code.
+    static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Dispatch"]
+
+    /// Targets that decide: no NIO, no Foundation, no operating system.
+    static let deciding: Set<String> = ["MeshModel", "MeshHTTP", "MeshPolicy", "MeshExchange", "MeshSimulation"]
+
+    static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
+
+    static let rows: [String: Row] = [
+        "MeshModel": library("MeshModel", ["HTTPTypes"]),
+        "MeshHTTP": library("MeshHTTP", ["MeshModel"]),
+        "MeshPolicy": library("MeshPolicy", ["MeshModel"]),
+        "MeshExchange": library("MeshExchange", ["MeshPolicy"]),
+        "MeshSimulation": library("MeshSimulation", ["MeshExchange"]),
+        "MeshConfiguration": library("MeshConfiguration", ["MeshExchange", "Yams"]),
+        "MeshTelemetry": library(
+            "MeshTelemetry", ["MeshModel", "Logging", "Metrics", "Tracing", "Instrumentation", "ServiceContextModule"]),
+        "MeshTransport": library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"].union(nio)),
+        "MeshControlProtocol": library("MeshControlProtocol", ["MeshExchange"]),
+        "MeshSidecar": library(
+            "MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", "ServiceLifecycle", "UnixSignals"]),
+        "MeshHummingbird": library("MeshHummingbird", ["MeshSidecar", "Hummingbird", "HummingbirdCore"]),
+        "CMeshSystem": library("CMeshSystem", []),
+        "MeshAdminAPI": library("MeshAdminAPI", ["MeshModel"]),
+        "MeshStore": library("MeshStore", ["MeshTelemetry", "GRDB"]),
+        "MeshSupervision": library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
+        "MeshRegistry": library("MeshRegistry", ["MeshModel"]),
+        "MeshTerminal": library("MeshTerminal", ["MeshAdminAPI"]),
+        "Curl": library("Curl", ["CCurl", "CCurlShims"]),
+        "mesh": library("mesh", ["Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
+        "meshd": library(
+            "meshd", ["MeshHummingbird", "MeshSidecar", "MeshStore", "MeshSupervision", "MeshRegistry", "MeshAdminAPI"]),
+        "edge-gateway": service("edge/gateway", ["MeshSidecar"]),
+        "relay": service("domain/relay", ["MeshSidecar"]),
+        "echo": service("enterprise/echo", ["MeshSidecar"]),
+        "orders": service("domain/orders", ["MeshHummingbird", "GRDB"]),
+        "catalog": service("domain/catalog", ["MeshHummingbird", "GRDB"]),
+        "customers": service("domain/customers", ["MeshHummingbird"]),
+        "ledger": service("enterprise/ledger", ["MeshHummingbird", "GRDB"]),
+        "inventory": service("enterprise/inventory", ["MeshHummingbird", "GRDB"]),
+        "crm": service("enterprise/crm", ["MeshHummingbird", "GRDB"]),
+    ]
+
+    /// Everything that `target` may import, arrows followed to the end.
+    static func reach(of target: String) -> Set<String> {
+        var reached: Set<String> = []
+        var toVisit = rows[target]?.mayImport ?? []
+        while let next = toVisit.popFirst() {
+            if reached.insert(next).inserted { toVisit.formUnion(rows[next]?.mayImport ?? []) }
+        }
+        return reached
+    }
+
+    private static func library(_ name: String, _ mayImport: Set<String>) -> Row { Row(folder: "Sources/\(name)", mayImport: mayImport) }
+    private static func service(_ path: String, _ mayImport: Set<String>) -> Row { Row(folder: "services/\(path)", mayImport: mayImport) }
+}
