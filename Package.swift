@@ -114,6 +114,7 @@ let package = Package(
         tests("MeshSidecarTests", ["MeshSidecar"]),
         tests("MeshStoreTests", ["MeshStore"]),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim"]),
+        tests("MeshRegistryTests", ["MeshRegistry"]),
         tests("MeshTerminalTests", ["MeshTerminal"]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),

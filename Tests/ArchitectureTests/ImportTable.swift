@@ -28,7 +28,7 @@ enum ImportTable {
         "MeshConfiguration": library("MeshConfiguration", ["MeshExchange", "Yams"]),
         "MeshTelemetry": library(
             "MeshTelemetry", ["MeshModel", "Logging", "Metrics", "Tracing", "Instrumentation", "ServiceContextModule"]),
-        "MeshTransport": library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"].union(nio)),
+        "MeshTransport": library("MeshTransport", nio.union(["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"])),
         "MeshControlProtocol": library("MeshControlProtocol", ["MeshExchange"]),
         "MeshSidecar": library(
             "MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", "ServiceLifecycle", "UnixSignals"]),

@@ -1,0 +1,63 @@
+package import MeshModel
+
+/// Who is where, as one mesh knows it.
+///
+/// Invariants: an endpoint is listed only while its instance is ready or draining; one replica has at most one instance;
+/// `revision` grows with every change that a caller can see, and with no other.
+package struct Registry: Sendable {
+    /// One ready instance and the place that it fills.
+    package struct Entry: Hashable, Sendable {
+        package var service: String
+        /// The name of the place: `inventory-2`. A new process in it is another instance.
+        package var replica: String
+        package var endpoint: Endpoint
+
+        package init(service: String, replica: String, endpoint: Endpoint) {
+            self.service = service
+            self.replica = replica
+            self.endpoint = endpoint
+        }
+    }
+
+    package private(set) var revision: UInt64
+    private var entries: [String: Entry] = [:]
+
+    /// - Parameter revision: where to go on from, so that a daemon that comes back never hands out a lower one.
+    package init(after revision: UInt64 = 0) {
+        self.revision = revision
+    }
+
+    /// An instance became ready, or what is known of it changed; true when callers have to be told.
+    package mutating func becameReady(_ entry: Entry) -> Bool {
+        guard entries[entry.replica] != entry else { return false }
+        entries[entry.replica] = entry
+        revision += 1
+        return true
+    }
+
+    /// The instance ends soon: it keeps the calls that it has and gets no new ones.
+    package mutating func startedDraining(replica: String) -> Bool {
+        guard entries[replica]?.endpoint.draining == false else { return false }
+        entries[replica]?.endpoint.draining = true
+        revision += 1
+        return true
+    }
+
+    /// The replica has no ready instance any more; `instance` guards against news of an earlier process of the same replica.
+    package mutating func wentAway(replica: String, instance: InstanceID? = nil) -> Bool {
+        guard let entry = entries[replica], instance == nil || entry.endpoint.instance == instance else { return false }
+        entries[replica] = nil
+        revision += 1
+        return true
+    }
+
+    /// Something else that callers see has changed, such as a policy.
+    package mutating func policyChanged() { revision += 1 }
+
+    /// In the order of the replicas' names, so that equal registries give equal snapshots.
+    package func endpoints(of service: String) -> [Endpoint] {
+        entries.values.filter { $0.service == service }.sorted { $0.replica < $1.replica }.map(\.endpoint)
+    }
+
+    package func entry(replica: String) -> Entry? { entries[replica] }
+}

@@ -1,0 +1,47 @@
+import MeshModel
+import MeshRegistry
+import Testing
+
+@Suite struct RegistryTests {
+    private func entry(_ replica: String, service: String = "inventory", instance: UInt64 = 1) -> Registry.Entry {
+        let endpoint = Endpoint(instance: InstanceID(high: 0, low: instance), addresses: [.unix(path: "/run/\(replica)")])
+        return Registry.Entry(service: service, replica: replica, endpoint: endpoint)
+    }
+
+    @Test func listsReadyInstancesInTheOrderOfTheirNames() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("inventory-2", instance: 2))
+        _ = registry.becameReady(entry("inventory-1", instance: 1))
+        _ = registry.becameReady(entry("crm-1", service: "crm", instance: 3))
+        #expect(registry.endpoints(of: "inventory").map(\.instance.low) == [1, 2])
+        #expect(registry.endpoints(of: "ledger").isEmpty)
+    }
+
+    @Test func theRevisionGrowsWithEveryVisibleChangeAndNoOther() {
+        var registry = Registry(after: 41)
+        _ = registry.becameReady(entry("a-1"))
+        #expect(registry.revision == 42)
+        let again = registry.becameReady(entry("a-1"))
+        #expect(!again && registry.revision == 42)
+        let draining = registry.startedDraining(replica: "a-1")
+        #expect(draining && registry.revision == 43)
+        let unknown = registry.wentAway(replica: "b-1")
+        #expect(!unknown && registry.revision == 43)
+    }
+
+    @Test func lateNewsOfAnEarlierProcessDoesNotRemoveItsSuccessor() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("a-1", instance: 1))
+        _ = registry.becameReady(entry("a-1", instance: 2))
+        let removed = registry.wentAway(replica: "a-1", instance: InstanceID(high: 0, low: 1))
+        #expect(!removed)
+        #expect(registry.endpoints(of: "inventory").map(\.instance.low) == [2])
+    }
+
+    @Test func aDrainingInstanceStaysListedAsSuch() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("a-1"))
+        _ = registry.startedDraining(replica: "a-1")
+        #expect(registry.endpoints(of: "inventory").map(\.draining) == [true])
+    }
+}
