@@ -34,7 +34,8 @@ package struct Timespan: Hashable, Comparable, Sendable, BitwiseCopyable, Additi
     @inlinable package static func nanoseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value) }
     @inlinable package static func microseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value * 1_000) }
     @inlinable package static func milliseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value * 1_000_000) }
-    @inlinable package static func seconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value * 1_000_000_000) }
+    // Generic, so that a plain literal is an integer and not ambiguous with the function below.
+    @inlinable package static func seconds(_ value: some BinaryInteger) -> Timespan { Timespan(nanoseconds: Int64(value) * 1_000_000_000) }
     @inlinable package static func seconds(_ value: Double) -> Timespan { Timespan(nanoseconds: Int64(value * 1e9)) }
 
     @inlinable package static func < (left: Timespan, right: Timespan) -> Bool { left.nanoseconds < right.nanoseconds }
@@ -44,7 +45,9 @@ package struct Timespan: Hashable, Comparable, Sendable, BitwiseCopyable, Additi
     @inlinable package static func - (left: Timespan, right: Timespan) -> Timespan {
         Timespan(nanoseconds: left.nanoseconds - right.nanoseconds)
     }
-    @inlinable package static func * (span: Timespan, factor: Int64) -> Timespan { Timespan(nanoseconds: span.nanoseconds * factor) }
+    @inlinable package static func * (span: Timespan, factor: some BinaryInteger) -> Timespan {
+        Timespan(nanoseconds: span.nanoseconds * Int64(factor))
+    }
     @inlinable package static func * (span: Timespan, factor: Double) -> Timespan {
         Timespan(nanoseconds: Int64(Double(span.nanoseconds) * factor))
     }
