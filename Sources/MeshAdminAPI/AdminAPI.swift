@@ -1,0 +1,35 @@
+/// The admin API that `meshd` offers on `control.sock` and `mesh` speaks: HTTP/1.1, JSON with snake_case keys.
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /v1/status` | `DaemonStatus` |
+/// | `POST /v1/up` with `UpRequest` | JSON lines of `UpEvent`, until `finished` or `failed` |
+/// | `POST /v1/down[?now=true]` | JSON lines of `DownEvent`, until `finished`; the daemon ends afterwards |
+/// | `GET /v1/instances` | `[InstanceStatus]` |
+/// | `GET /v1/logs?service=&instance=&lines=&follow=true` | JSON lines of `LogLine`; with `follow` without an end |
+/// | `GET /v1/traces?limit=` | `[TraceSummary]`, newest first |
+/// | `GET /v1/traces/{id, unique prefix or "last"}` | `TraceDetail` |
+/// | `GET /v1/statistics` | `MeshStatistics` |
+///
+/// Anything else than a 2xx carries a `Problem` (`application/problem+json`).
+package enum AdminAPI {
+    /// Raised when a change would make an older `mesh` misread the answers; more fields never raise it.
+    package static let protocolVersion = 1
+
+    /// The version that `mesh --version` prints and `DaemonStatus` carries.
+    package static let releaseVersion = "0.1.0"
+
+    package static let jsonType = "application/json"
+    package static let jsonLinesType = "application/jsonl"
+    package static let problemType = "application/problem+json"
+
+    package enum Path {
+        package static let status = "/v1/status"
+        package static let up = "/v1/up"
+        package static let down = "/v1/down"
+        package static let instances = "/v1/instances"
+        package static let logs = "/v1/logs"
+        package static let traces = "/v1/traces"
+        package static let statistics = "/v1/statistics"
+    }
+}

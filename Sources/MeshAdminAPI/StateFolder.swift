@@ -1,0 +1,35 @@
+import Foundation
+
+/// The folder where a mesh keeps what must outlive its daemon: `MESH_STATE_DIR`, else `.mesh/<mesh>/` beside mesh.yaml.
+package struct StateFolder: Hashable, Sendable {
+    /// Absolute.
+    package var path: String
+
+    /// - Parameter path: relative ones start at the working folder.
+    package init(path: String) {
+        self.path = URL(fileURLWithPath: path).standardizedFileURL.path
+    }
+
+    /// The folder of the mesh called `mesh` that `file` describes.
+    package init(mesh: String, file: String, environment: [String: String]) {
+        if let folder = Self.named(by: environment) {
+            self = folder
+        } else {
+            let beside = URL(fileURLWithPath: file).standardizedFileURL.deletingLastPathComponent()
+            self.init(path: beside.appendingPathComponent(".mesh").appendingPathComponent(mesh).path)
+        }
+    }
+
+    /// The folder that `MESH_STATE_DIR` names; nil where it is unset or empty.
+    package static func named(by environment: [String: String]) -> StateFolder? {
+        guard let path = environment["MESH_STATE_DIR"], !path.isEmpty else { return nil }
+        return StateFolder(path: path)
+    }
+
+    package var daemonLock: String { path + "/daemon.lock" }
+    package var daemonLog: String { path + "/daemon.log" }
+    package var revision: String { path + "/revision.json" }
+    package var instances: String { path + "/instances" }
+    package var data: String { path + "/data" }
+    package var traces: String { path + "/traces" }
+}
