@@ -1,0 +1,83 @@
+package import MeshModel
+
+/// What came of one try: the host records a span from it when the call is over.
+package struct AttemptRecord: Sendable {
+    /// From 1.
+    package var number: Int
+    package var endpoint: EndpointReference
+    /// How long the call waited before it.
+    package var backoff: Timespan
+    package var started: Instant
+    package var connected: Instant?
+    package var sent: Instant?
+    package var head: Instant?
+    package var ended: Instant?
+    package var status: Int?
+    package var failure: AttemptFailure?
+    /// Set where the exchange ended it.
+    package var abandoned: AbandonReason?
+    /// It was let through to see whether the endpoint is well again.
+    package var isProbe: Bool
+    /// Whether another try followed, and why or why not.
+    package var retry: RetryVerdict
+
+    package var version: String? { endpoint.endpoint.version }
+    package var instance: InstanceID { endpoint.endpoint.instance }
+    package var flag: ResponseFlag? {
+        failure?.flag ?? (abandoned == .deadlinePassed ? .deadlineExhausted : abandoned == .callerLeft ? .downstreamClosed : nil)
+    }
+}
+
+/// Why an attempt was, or was not, followed by another one.
+package enum RetryVerdict: String, Sendable {
+    case notNeeded = "not needed"
+    /// Provably unsent: tried elsewhere without charge.
+    case unsent
+    /// Charged to the budget.
+    case retried
+    case committed
+    case replayOverflowed = "replay buffer overflowed"
+    case never
+    case notIdempotent = "not idempotent"
+    case notListed = "not among the conditions"
+    case forbidden = "refused by the upstream"
+    case poolOverloaded = "pool overloaded"
+    case noOtherEndpoint = "no other endpoint"
+    case attemptsExhausted = "attempts exhausted"
+    case budgetExhausted = "budget exhausted"
+    case tooManyRetrying = "too many calls retrying"
+    case deadlineTooClose = "deadline too close"
+    case breakerOpen = "breaker open"
+    /// The deadline passed, or the caller left.
+    case callOver = "call over"
+
+    package var isRetry: Bool { self == .unsent || self == .retried }
+}
+
+/// The tries of one call, in order: at most eight.
+///
+/// The first lies in place; room for more is allocated only by a call that needs it.
+package struct AttemptLog: Sendable, RandomAccessCollection {
+    package static let capacity = 8
+
+    private var first: AttemptRecord?
+    private var others: [AttemptRecord] = []
+
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { first == nil ? 0 : 1 + others.count }
+    package var isFull: Bool { count == Self.capacity }
+
+    package subscript(index: Int) -> AttemptRecord {
+        index == 0 ? first! : others[index - 1]
+    }
+
+    mutating func append(_ record: AttemptRecord) {
+        precondition(!isFull)
+        if first == nil { first = record } else { others.append(record) }
+    }
+
+    /// Changes the last record in place.
+    mutating func withLast(_ change: (inout AttemptRecord) -> Void) {
+        if others.isEmpty { change(&first!) } else { change(&others[others.count - 1]) }
+    }
+}

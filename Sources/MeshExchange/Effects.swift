@@ -1,0 +1,127 @@
+package import MeshModel
+
+/// What the host has to do after an event, lane by lane in this order; a lane that is nil asks for nothing.
+package struct Effects: Sendable {
+    /// End the attempt that is running: close its connection or reset its stream. Nothing that it says later counts.
+    package var abandon: AbandonReason?
+    package var start: Attempt?
+    package var caller: CallerEffect
+    /// When to call `timerFired`: the one timer of a call, always the full truth after an event; nil for none.
+    package var wakeAt: Instant?
+
+    @inlinable package init(
+        abandon: AbandonReason? = nil, start: Attempt? = nil, caller: CallerEffect = .nothing, wakeAt: Instant? = nil
+    ) {
+        self.abandon = abandon
+        self.start = start
+        self.caller = caller
+        self.wakeAt = wakeAt
+    }
+}
+
+package enum AbandonReason: UInt8, Sendable {
+    /// Another attempt takes its place, now or after a backoff.
+    case retried
+    case connectTimedOut
+    case attemptTimedOut
+    case deadlinePassed
+    case streamIdle
+    case durationExceeded
+    case callerLeft
+}
+
+/// What is to be done for the caller. Of `complete`, `fail` and `reset` there is exactly one per call, and it is the last
+/// effect; a caller that left gets none.
+package enum CallerEffect: Sendable {
+    case nothing
+    /// Pass the response head on, and the body as it comes; with `mesh-retry: no` added where `retryNo`.
+    case forwardHead(retryNo: Bool)
+    /// The response has been passed on to its end.
+    case complete
+    /// Answer in the service's place.
+    case fail(CallFailure)
+    /// The head is out: close the connection or reset the stream, so that it can't look complete.
+    case reset(CallFailure)
+
+    package var isTerminal: Bool {
+        switch self {
+        case .nothing, .forwardHead: false
+        case .complete, .fail, .reset: true
+        }
+    }
+}
+
+/// One try that is to be made.
+package struct Attempt: Sendable {
+    /// From 1.
+    package var number: Int
+    package var endpoint: EndpointReference
+    /// A connection must stand by then; the exchange times it itself.
+    package var connectBy: Instant
+    /// What is left of the call, for `mesh-timeout-ms`; nil where it has no deadline.
+    package var remaining: Timespan?
+    /// Take no pooled connection: the last one to this endpoint was dead.
+    package var needsNewConnection: Bool
+}
+
+/// An endpoint, shared by reference, so that handing it around copies one pointer.
+package final class EndpointReference: Sendable {
+    package let endpoint: Endpoint
+    package init(_ endpoint: Endpoint) { self.endpoint = endpoint }
+}
+
+/// The mesh's own answer, and why.
+package struct CallFailure: Hashable, Sendable {
+    package var flag: ResponseFlag
+    package var status: Int
+    package var cause: FailureCause
+    /// The attempt that it speaks of, from 1; 0 when there was none.
+    package var attempt: Int
+    package var endpoint: InstanceID?
+    /// The answer carries `mesh-retry: no`: nobody above is to try again.
+    package var retryNo: Bool
+}
+
+package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
+    case noEndpoint
+    /// Every endpoint's breaker is open, or the edge's own.
+    case breakerOpen
+    case tooManyCalls
+    case tooManyPending
+    /// Less than a millisecond was left when it came.
+    case deadlineOnArrival
+    case deadlinePassed
+    case streamIdle
+    case durationExceeded
+    case attemptFailed(AttemptFailure)
+
+    package var description: String {
+        switch self {
+        case .noEndpoint: "no endpoint"
+        case .breakerOpen: "circuit breaker open"
+        case .tooManyCalls: "too many concurrent calls"
+        case .tooManyPending: "too many calls waiting for a connection"
+        case .deadlineOnArrival: "deadline passed on arrival"
+        case .deadlinePassed: "deadline passed"
+        case .streamIdle: "body stood still"
+        case .durationExceeded: "max_duration exceeded"
+        case .attemptFailed(let failure): failure.description
+        }
+    }
+}
+
+extension AttemptFailure: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .connectFailed: "connect failed"
+        case .connectTimedOut: "connect timed out"
+        case .streamRefused: "stream refused"
+        case .poolExhausted: "connection pool exhausted"
+        case .closedBeforeResponse: "connection closed before the response"
+        case .reset: "connection reset"
+        case .protocolError: "invalid response"
+        case .timedOut: "attempt timed out"
+        case .truncated: "response truncated"
+        }
+    }
+}

@@ -1,0 +1,244 @@
+package import MeshModel
+package import MeshPolicy
+
+/// All that one process has to know to carry calls: what the daemon sends, or what is made of mesh.yaml without one.
+///
+/// Every key that is missing where it is read takes its default, so that old instances and new daemons understand each other.
+package struct SnapshotConfiguration: Hashable, Sendable, Codable {
+    package var revision: UInt64
+    package var mesh: String
+    package var tiers: [String]
+    /// Whose snapshot it is.
+    package var service: String
+    package var tier: String
+    /// Live instances of that service: reserves that are said for the whole service are divided by it.
+    package var replicas: Int
+    package var destinations: [DestinationConfiguration]
+    /// Of the gateway; empty elsewhere.
+    package var routes: [RouteConfiguration]
+    /// Of the gateway: what a request may take in all where its route says nothing.
+    package var deadline: Timespan?
+    /// Answered by the gateway itself; nil switches it off.
+    package var healthPath: String?
+    /// Keep an outside `traceparent` as the parent instead of linking to it.
+    package var traceContextContinues: Bool
+    /// Addresses and CIDR blocks whose `X-Forwarded-*` is believed.
+    package var trustedProxies: [String]
+    package var limits: InboundLimits
+    package var timeouts: InboundTimeouts
+
+    package static let defaultDeadline = Timespan.seconds(15)
+    package static let defaultHealthPath = "/-/healthy"
+
+    package init(
+        revision: UInt64 = 1, mesh: String, tiers: [String] = [], service: String, tier: String = "", replicas: Int = 1,
+        destinations: [DestinationConfiguration] = [], routes: [RouteConfiguration] = [], deadline: Timespan? = nil,
+        healthPath: String? = nil, traceContextContinues: Bool = false, trustedProxies: [String] = [],
+        limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts()
+    ) {
+        self.revision = revision
+        self.mesh = mesh
+        self.tiers = tiers
+        self.service = service
+        self.tier = tier
+        self.replicas = replicas
+        self.destinations = destinations
+        self.routes = routes
+        self.deadline = deadline
+        self.healthPath = healthPath
+        self.traceContextContinues = traceContextContinues
+        self.trustedProxies = trustedProxies
+        self.limits = limits
+        self.timeouts = timeouts
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        revision = try values.decode(.revision, default: 1)
+        mesh = try values.decode(.mesh, default: "")
+        tiers = try values.decode(.tiers, default: [])
+        service = try values.decode(.service, default: "")
+        tier = try values.decode(.tier, default: "")
+        replicas = try values.decode(.replicas, default: 1)
+        destinations = try values.decode(.destinations, default: [])
+        routes = try values.decode(.routes, default: [])
+        deadline = try values.decodeIfPresent(Timespan.self, forKey: .deadline)
+        healthPath = try values.decodeIfPresent(String.self, forKey: .healthPath)
+        traceContextContinues = try values.decode(.traceContextContinues, default: false)
+        trustedProxies = try values.decode(.trustedProxies, default: [])
+        limits = try values.decode(.limits, default: InboundLimits())
+        timeouts = try values.decode(.timeouts, default: InboundTimeouts())
+    }
+}
+
+/// One service that may be called: where it is, and how.
+package struct DestinationConfiguration: Hashable, Sendable, Codable {
+    package var service: String
+    package var tier: String
+    package var policy: CallPolicy
+    package var endpoints: [Endpoint]
+    /// Empty where the service has one version; then the versions of its endpoints do not matter.
+    package var versions: [VersionWeight]
+    /// A `url:` service: not ours, so that it gets no `mesh-*` fields.
+    package var isExternal: Bool
+
+    package init(
+        service: String, tier: String = "", policy: CallPolicy = CallPolicy(), endpoints: [Endpoint] = [], versions: [VersionWeight] = [],
+        isExternal: Bool = false
+    ) {
+        self.service = service
+        self.tier = tier
+        self.policy = policy
+        self.endpoints = endpoints
+        self.versions = versions
+        self.isExternal = isExternal
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        service = try values.decode(String.self, forKey: .service)
+        tier = try values.decode(.tier, default: "")
+        policy = try values.decode(.policy, default: CallPolicy())
+        endpoints = try values.decode(.endpoints, default: [])
+        versions = try values.decode(.versions, default: [])
+        isExternal = try values.decode(.isExternal, default: false)
+    }
+}
+
+/// The share of calls that one version of a service gets; weights are relative to their sum.
+package struct VersionWeight: Hashable, Sendable, Codable {
+    package var name: String
+    package var weight: Double
+
+    package init(name: String, weight: Double) {
+        self.name = name
+        self.weight = weight
+    }
+}
+
+/// What the gateway does with requests of one shape.
+package struct RouteConfiguration: Hashable, Sendable, Codable {
+    /// nil for any.
+    package var method: String?
+    /// `/exact`, `/prefix/**` (also `/prefix` itself), `/a/*/b`.
+    package var pattern: String
+    /// The services that it leads to, by relative weight; mostly one.
+    package var targets: [RouteTarget]
+    /// Instead of the timeout of the edge.
+    package var timeout: Timespan?
+    package var deadline: RouteDeadline
+    /// How long a response may go on after its head; nil for as long as it moves.
+    package var maxDuration: Timespan?
+    /// Every request on it may be sent twice.
+    package var idempotent: Bool
+    /// See `PathRewrite`.
+    package var rewrite: String?
+    /// As traces call it, for instance `POST /orders`.
+    package var name: String
+
+    package init(
+        method: String? = nil, pattern: String, targets: [RouteTarget], timeout: Timespan? = nil, deadline: RouteDeadline = .standard,
+        maxDuration: Timespan? = nil, idempotent: Bool = false, rewrite: String? = nil, name: String? = nil
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.targets = targets
+        self.timeout = timeout
+        self.deadline = deadline
+        self.maxDuration = maxDuration
+        self.idempotent = idempotent
+        self.rewrite = rewrite
+        self.name = name ?? Self.name(method: method, pattern: pattern)
+    }
+
+    package init(
+        method: String? = nil, pattern: String, target: String, timeout: Timespan? = nil, deadline: RouteDeadline = .standard,
+        maxDuration: Timespan? = nil, idempotent: Bool = false, rewrite: String? = nil, name: String? = nil
+    ) {
+        self.init(
+            method: method, pattern: pattern, targets: [RouteTarget(service: target)], timeout: timeout, deadline: deadline,
+            maxDuration: maxDuration, idempotent: idempotent, rewrite: rewrite, name: name)
+    }
+
+    private static func name(method: String?, pattern: String) -> String { method.map { "\($0) \(pattern)" } ?? pattern }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        method = try values.decodeIfPresent(String.self, forKey: .method)
+        pattern = try values.decode(String.self, forKey: .pattern)
+        targets = try values.decode(.targets, default: [])
+        timeout = try values.decodeIfPresent(Timespan.self, forKey: .timeout)
+        deadline = try values.decode(.deadline, default: .standard)
+        maxDuration = try values.decodeIfPresent(Timespan.self, forKey: .maxDuration)
+        idempotent = try values.decode(.idempotent, default: false)
+        rewrite = try values.decodeIfPresent(String.self, forKey: .rewrite)
+        name = try values.decode(.name, default: Self.name(method: method, pattern: pattern))
+    }
+}
+
+package struct RouteTarget: Hashable, Sendable, Codable {
+    package var service: String
+    package var weight: Double
+
+    package init(service: String, weight: Double = 1) {
+        self.service = service
+        self.weight = weight
+    }
+}
+
+/// What a route says about the deadline of its requests.
+package enum RouteDeadline: Hashable, Sendable, Codable {
+    /// The gateway's.
+    case standard
+    /// `deadline: none`: streams, events, tunnels.
+    case none
+    case after(Timespan)
+}
+
+/// What an inbound request may be at most; sizes in bytes.
+package struct InboundLimits: Hashable, Sendable, Codable {
+    package var headBytes: Int
+    package var fields: Int
+    package var targetBytes: Int
+    /// nil for any size.
+    package var bodyBytes: Int?
+    /// nil for any number.
+    package var connections: Int?
+
+    package init(
+        headBytes: Int = 32 << 10, fields: Int = 100, targetBytes: Int = 8 << 10, bodyBytes: Int? = nil, connections: Int? = nil
+    ) {
+        self.headBytes = headBytes
+        self.fields = fields
+        self.targetBytes = targetBytes
+        self.bodyBytes = bodyBytes
+        self.connections = connections
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        headBytes = try values.decode(.headBytes, default: 32 << 10)
+        fields = try values.decode(.fields, default: 100)
+        targetBytes = try values.decode(.targetBytes, default: 8 << 10)
+        bodyBytes = try values.decodeIfPresent(Int.self, forKey: .bodyBytes)
+        connections = try values.decodeIfPresent(Int.self, forKey: .connections)
+    }
+}
+
+package struct InboundTimeouts: Hashable, Sendable, Codable {
+    /// For the whole head; a client that takes longer gets 408.
+    package var head: Timespan
+    /// Of a connection between two requests; longer than the client side's, so that the client closes first.
+    package var idle: Timespan
+
+    package init(head: Timespan = .seconds(10), idle: Timespan = .seconds(75)) {
+        self.head = head
+        self.idle = idle
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        head = try values.decode(.head, default: .seconds(10))
+        idle = try values.decode(.idle, default: .seconds(75))
+    }
+}

@@ -1,0 +1,87 @@
+package import MeshModel
+
+/// How calls on one edge of the graph behave: what `calls:` says of it, over `defaults:`.
+package struct CallPolicy: Hashable, Sendable, Codable {
+    /// The whole call, from the first byte of the request to the final response head, retries included.
+    package var timeout: Timespan
+    /// One attempt, from its start to the response head; nil means what is left of the call.
+    package var attemptTimeout: Timespan?
+    package var connectTimeout: Timespan
+    /// How long an unused connection is kept.
+    package var idleTimeout: Timespan
+    /// How long a body may stand still, in either direction.
+    package var streamIdleTimeout: Timespan
+    package var retry: RetryPolicy
+    /// nil where `breaker: off`.
+    package var breaker: BreakerPolicy?
+    package var bulkhead: BulkheadPolicy
+    /// The ramp of an endpoint that is new or was let in again.
+    package var slowStart: Timespan
+
+    package init(
+        timeout: Timespan = .seconds(2), attemptTimeout: Timespan? = nil, connectTimeout: Timespan = .seconds(1),
+        idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
+        breaker: BreakerPolicy? = BreakerPolicy(), bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10)
+    ) {
+        self.timeout = timeout
+        self.attemptTimeout = attemptTimeout
+        self.connectTimeout = connectTimeout
+        self.idleTimeout = idleTimeout
+        self.streamIdleTimeout = streamIdleTimeout
+        self.retry = retry
+        self.breaker = breaker
+        self.bulkhead = bulkhead
+        self.slowStart = slowStart
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, bulkhead, slowStart
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let standard = CallPolicy()
+        timeout = try values.decode(.timeout, default: standard.timeout)
+        attemptTimeout = try values.decodeIfPresent(Timespan.self, forKey: .attemptTimeout)
+        connectTimeout = try values.decode(.connectTimeout, default: standard.connectTimeout)
+        idleTimeout = try values.decode(.idleTimeout, default: standard.idleTimeout)
+        streamIdleTimeout = try values.decode(.streamIdleTimeout, default: standard.streamIdleTimeout)
+        retry = try values.decode(.retry, default: standard.retry)
+        breaker = try values.decode(.breakerOff, default: false) ? nil : try values.decode(.breaker, default: BreakerPolicy())
+        bulkhead = try values.decode(.bulkhead, default: standard.bulkhead)
+        slowStart = try values.decode(.slowStart, default: standard.slowStart)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(timeout, forKey: .timeout)
+        try values.encodeIfPresent(attemptTimeout, forKey: .attemptTimeout)
+        try values.encode(connectTimeout, forKey: .connectTimeout)
+        try values.encode(idleTimeout, forKey: .idleTimeout)
+        try values.encode(streamIdleTimeout, forKey: .streamIdleTimeout)
+        try values.encode(retry, forKey: .retry)
+        try values.encodeIfPresent(breaker, forKey: .breaker)
+        // A missing breaker means the default one, so that "none" has to be said.
+        if breaker == nil { try values.encode(true, forKey: .breakerOff) }
+        try values.encode(bulkhead, forKey: .bulkhead)
+        try values.encode(slowStart, forKey: .slowStart)
+    }
+}
+
+/// How much of one edge may be under way at once; what comes over it is answered 503 with flag UO, without waiting.
+package struct BulkheadPolicy: Hashable, Sendable, Codable {
+    package var calls: Int
+    /// Attempts that wait for a connection.
+    package var pending: Int
+
+    package init(calls: Int = 1024, pending: Int = 1024) {
+        self.calls = calls
+        self.pending = pending
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        calls = try values.decode(.calls, default: 1024)
+        pending = try values.decode(.pending, default: 1024)
+    }
+}

@@ -1,0 +1,53 @@
+package import MeshModel
+
+/// What the answers of one edge take, coarse and forgetful: enough to ask whether another try can be in time.
+///
+/// Four buckets an octave from a microsecond on, so that a quantile is at most 19 % too high. Beyond 1024 answers all counts
+/// are halved: the last few thousand rule.
+package struct LatencyDistribution: Sendable {
+    private static let bucketCount = 128
+    private var counts = [UInt16](repeating: 0, count: bucketCount)
+    private var total = 0
+
+    package init() {}
+
+    package mutating func record(_ latency: Timespan) {
+        counts[Self.bucket(latency)] += 1
+        total += 1
+        if total > 1024 { halve() }
+    }
+
+    /// The upper bound of the bucket that the quantile lies in; nil before the first answer.
+    package func quantile(_ share: Double) -> Timespan? {
+        guard total > 0 else { return nil }
+        let rank = max(1, Int((Double(total) * share).rounded(.up)))
+        var seen = 0
+        for bucket in 0..<Self.bucketCount {
+            seen += Int(counts[bucket])
+            if seen >= rank { return Self.upperBound(bucket) }
+        }
+        return Self.upperBound(Self.bucketCount - 1)
+    }
+
+    package var median: Timespan? { quantile(0.5) }
+
+    private mutating func halve() {
+        total = 0
+        for bucket in 0..<Self.bucketCount {
+            counts[bucket] /= 2
+            total += Int(counts[bucket])
+        }
+    }
+
+    /// Four times the octave above 1024 ns, and two bits below the leading one.
+    static func bucket(_ latency: Timespan) -> Int {
+        let value = UInt64(max(latency.nanoseconds, 1024))
+        let octave = 63 - value.leadingZeroBitCount
+        let quarter = Int(value >> UInt64(octave - 2)) & 3
+        return min((octave - 10) * 4 + quarter, bucketCount - 1)
+    }
+
+    static func upperBound(_ bucket: Int) -> Timespan {
+        Timespan(nanoseconds: Int64(5 + bucket & 3) << Int64(bucket / 4 + 8))
+    }
+}
