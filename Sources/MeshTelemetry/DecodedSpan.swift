@@ -1,0 +1,111 @@
+package import MeshModel
+
+/// One span as the daemon knows it: everything that `traces show --json` says of it.
+package struct DecodedSpan: Hashable, Sendable {
+    package struct Attribute: Hashable, Sendable {
+        package var name: String
+        package var value: AttributeValue
+
+        package init(_ name: String, _ value: AttributeValue) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package struct Event: Hashable, Sendable {
+        package var name: String
+        package var time: UnixTime
+        package var attributes: [Attribute]
+    }
+
+    package struct Link: Hashable, Sendable {
+        package var traceID: TraceID
+        package var spanID: SpanID
+
+        package init(traceID: TraceID, spanID: SpanID) {
+            self.traceID = traceID
+            self.spanID = spanID
+        }
+    }
+
+    package var traceID: TraceID
+    package var spanID: SpanID
+    package var parent: SpanID?
+    package var origin: SpanOrigin
+    package var kind: SpanKind
+    package var name: String
+    package var start: UnixTime
+    /// The start on the host's monotonic clock, by which spans of one host are ordered.
+    package var monotonicStart: Instant
+    package var duration: Timespan
+    package var status: SpanStatus
+    package var attributes: [Attribute]
+    package var events: [Event]
+    package var links: [Link]
+    /// Whether something found no room in the record.
+    package var isTruncated: Bool
+
+    package var end: UnixTime { UnixTime(nanoseconds: start.nanoseconds &+ duration.nanoseconds) }
+
+    package init(_ view: SpanView, origin: SpanOrigin, anchor: TimeAnchor) throws(SpanDecodingError) {
+        guard view.version == RecordLayout.version else { throw .unknownVersion(view.version) }
+        guard let kind = view.kind else { throw .malformed("an unknown kind of span") }
+        self.kind = kind
+        traceID = view.traceID
+        spanID = view.spanID
+        parent = view.parent
+        self.origin = origin
+        monotonicStart = view.start
+        let start = anchor.wall(at: view.start)
+        self.start = start
+        duration = view.duration
+        status = view.status
+        isTruncated = view.isTruncated
+        var name: String?
+        var attributes: [Attribute] = []
+        var events: [Event] = []
+        var links: [Link] = []
+        var belongingToEvent = 0
+        func keep(_ attribute: Attribute) {
+            if belongingToEvent > 0 {
+                belongingToEvent -= 1
+                events[events.count - 1].attributes.append(attribute)
+            } else {
+                attributes.append(attribute)
+            }
+        }
+        try view.forEachItem { item in
+            switch item {
+            case .name(let text): name = text
+            case .attribute(let key, let value): keep(Attribute(key.name, value))
+            case .custom(let key, let value): keep(Attribute(key, value))
+            case .event(let offset, let title, let count):
+                let time = UnixTime(nanoseconds: start.nanoseconds &+ offset.nanoseconds)
+                events.append(Event(name: title, time: time, attributes: []))
+                belongingToEvent = count
+            case .link(let trace, let span): links.append(Link(traceID: trace, spanID: span))
+            }
+        }
+        self.name = name ?? kind.name
+        self.attributes = attributes
+        self.events = events
+        self.links = links
+    }
+
+    package subscript(_ key: AttributeKey) -> AttributeValue? {
+        let name = key.name
+        return attributes.first { $0.name == name }?.value
+    }
+
+    package func text(_ key: AttributeKey) -> String? {
+        guard case .string(let text) = self[key] else { return nil }
+        return text
+    }
+
+    package func integer(_ key: AttributeKey) -> Int64? {
+        guard case .integer(let number) = self[key] else { return nil }
+        return number
+    }
+
+    package func isTrue(_ key: AttributeKey) -> Bool { self[key] == .bool(true) }
+}

@@ -1,0 +1,39 @@
+import Glibc
+package import MeshModel
+
+/// The clocks of this host; read by hosts of deciding code, never by it.
+package enum HostClock {
+    /// CLOCK_MONOTONIC: the same for all processes of one host, and the one that SwiftNIO's `NIODeadline` reads.
+    package static func now() -> Instant { Instant(nanoseconds: read(CLOCK_MONOTONIC)) }
+
+    package static func wall() -> UnixTime { UnixTime(nanoseconds: read(CLOCK_REALTIME)) }
+
+    private static func read(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}
+
+/// One reading of both clocks, by which a process's instants become wall time.
+///
+/// Durations never go through it: a wall clock may be set while a request runs.
+package struct TimeAnchor: Hashable, Sendable {
+    package var instant: Instant
+    package var wall: UnixTime
+
+    package init(instant: Instant, wall: UnixTime) {
+        self.instant = instant
+        self.wall = wall
+    }
+
+    package static func capture() -> TimeAnchor { TimeAnchor(instant: HostClock.now(), wall: HostClock.wall()) }
+
+    package func wall(at instant: Instant) -> UnixTime {
+        UnixTime(nanoseconds: wall.nanoseconds &+ (instant.nanoseconds &- self.instant.nanoseconds))
+    }
+
+    package func instant(at wall: UnixTime) -> Instant {
+        Instant(nanoseconds: instant.nanoseconds &+ (wall.nanoseconds &- self.wall.nanoseconds))
+    }
+}
