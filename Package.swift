@@ -77,11 +77,9 @@ let package = Package(
         library("MeshStore", ["MeshTelemetry", grdb]),
         library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
         library("MeshRegistry", ["MeshModel"]),
-        program(
-            "meshd",
-            [
-                "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
-            ]),
+        program("meshd", [
+            "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
+        ]),
         .executableTarget(name: "mesh-shim"),
 
         // Face.
@@ -103,7 +101,7 @@ let package = Package(
         program("echo", in: "services/enterprise/echo", ["MeshSidecar"]),
 
         tests("MeshModelTests", ["MeshModel"]),
-        tests("MeshHTTPTests", ["MeshHTTP"]),
+        tests("MeshHTTPTests", ["MeshHTTP", "MeshModel"]),
         tests("MeshPolicyTests", ["MeshPolicy"]),
         tests("MeshExchangeTests", ["MeshExchange"]),
         tests("SimulationTests", ["MeshSimulation"]),
@@ -114,16 +112,13 @@ let package = Package(
         tests("MeshSidecarTests", ["MeshSidecar"]),
         tests("MeshStoreTests", ["MeshStore"]),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim"]),
-        tests("MeshRegistryTests", ["MeshRegistry"]),
         tests("MeshTerminalTests", ["MeshTerminal"]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("ArchitectureTests", []),
-        tests(
-            "IntegrationTests",
-            [
-                "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
-                "inventory", "crm", "echo",
-            ]),
+        tests("IntegrationTests", [
+            "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
+            "inventory", "crm", "echo",
+        ]),
     ]
 )

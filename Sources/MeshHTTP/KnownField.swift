@@ -64,8 +64,9 @@ package struct FieldSet: Hashable, Sendable, BitwiseCopyable, ExpressibleByArray
 
     @inlinable package init(bits: UInt64 = 0) { self.bits = bits }
     @inlinable package init(_ field: KnownField) { bits = 1 << UInt64(field.rawValue) }
-    package init(arrayLiteral elements: KnownField...) {
-        bits = elements.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
+    @inlinable package init(arrayLiteral elements: KnownField...) {
+        self.init()
+        for element in elements { insert(element) }
     }
 
     @inlinable package func contains(_ field: KnownField) -> Bool { bits >> UInt64(field.rawValue & 63) & 1 != 0 }

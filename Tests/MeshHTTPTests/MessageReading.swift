@@ -1,4 +1,5 @@
 import MeshHTTP
+import MeshModel
 
 /// Text as bytes, one byte per character up to U+00FF.
 func bytes(_ text: String) -> [UInt8] { text.unicodeScalars.map { UInt8($0.value) } }
@@ -83,7 +84,18 @@ struct Cuts {
 
     static func whole(_ count: Int) -> Cuts { Cuts(ends: [count]) }
     static func at(_ cut: Int, of count: Int) -> Cuts { Cuts(ends: [cut, count]) }
-    static func everyByte(_ count: Int) -> Cuts { Cuts(ends: Array(1...max(1, count))) }
+    static func everyByte(_ count: Int) -> Cuts { Cuts(ends: count == 0 ? [] : Array(1...count)) }
+
+    static func random(_ count: Int, _ random: inout RandomSource) -> Cuts {
+        var cuts = Cuts(ends: [])
+        var end = 0
+        let longest = 1 + random.next(below: 64)
+        while end < count {
+            end = min(count, end + 1 + random.next(below: longest))
+            cuts.ends.append(end)
+        }
+        return cuts
+    }
 }
 
 func readRequest(_ message: [UInt8], limits: HeadLimits = HeadLimits(), cuts: Cuts? = nil) -> Outcome<ReadRequest> {
