@@ -1,4 +1,5 @@
 import MeshControlProtocol
+import MeshExchange
 import MeshModel
 import Testing
 
@@ -69,7 +70,27 @@ import Testing
         #expect(message == .configuration(ConfigurationMessage(revision: 3, json: json)))
     }
 
-    @Test(arguments: [(-5, 0), (Int64.max, 86_400_000)] as [(Int64, Int64)]) func `a senseless time to drain is bounded`(said: Int64, meant: Int64) throws {
+    @Test func `a snapshot comes back from its configuration, and one from the future is read as far as it is known`() throws {
+        let snapshot = SnapshotConfiguration(
+            revision: 5, mesh: "shop", tiers: ["edge", "domain"], service: "orders", tier: "domain",
+            destinations: [
+                DestinationConfiguration(
+                    service: "crm", endpoints: [Endpoint(instance: Self.instance, addresses: [.unix(path: "/run/mesh/crm-1")])])
+            ])
+        let message = ConfigurationMessage(snapshot)
+        #expect(message.revision == 5)
+        #expect(try message.decoded() == snapshot)
+
+        let future = ConfigurationMessage(revision: 6, json: Array(#"{"revision":6,"mesh":"shop","service":"crm","zones":["a"]}"#.utf8))
+        #expect(try future.decoded() == SnapshotConfiguration(revision: 6, mesh: "shop", service: "crm"))
+        #expect(throws: MalformedMessage.self) {
+            _ = try ConfigurationMessage(revision: 7, json: Array(#"{"revision":7,"destinations":3}"#.utf8)).decoded()
+        }
+    }
+
+    @Test(arguments: [(-5, 0), (Int64.max, 86_400_000)] as [(Int64, Int64)]) func `a senseless time to drain is bounded`(
+        said: Int64, meant: Int64
+    ) throws {
         let message = try DaemonMessage(Frame(type: 129, payload: Array(#"{"within_ms":\#(said)}"#.utf8)))
         #expect(message == .drain(Drain(within: .milliseconds(meant))))
     }
