@@ -1,1 +1,99 @@
+// What process supervision needs of Linux and neither Swift nor glibc gives in a typed form.
+//
+// Every function that can fail returns -1 and sets errno, unless it says otherwise. Descriptors are close-on-exec.
+// Addresses are text: "unix:PATH", "tcp:IPV4:PORT" or "tcp:[IPV6]:PORT"; hosts are numeric.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+// epoll and eventfd are not in Swift's Glibc module.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/types.h>
+
+#pragma clang assume_nonnull begin
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// MARK: Processes (process.c)
+
+/// A descriptor for a process, immune to reuse of its number; readable once the process has ended.
+int mesh_pidfd_open(pid_t process);
+/// A descriptor for `process` if, and only if, it is the one that started at `start_time`; otherwise -1 with ESRCH.
+int mesh_pidfd_open_checked(pid_t process, int64_t start_time);
+int mesh_pidfd_send_signal(int pidfd, int signal);
+/// Signals the process group led by the process of `pidfd`, which must not have been reaped.
+int mesh_pidfd_signal_group(int pidfd, pid_t leader, int signal);
+/// A copy of another process's descriptor; EPERM where the kernel's ptrace rules forbid it.
+int mesh_pidfd_getfd(int pidfd, int descriptor);
+/// Reaps the child of `pidfd` if it ended: 1 and its wait status, 0 while it runs, -1 with ECHILD if it is nobody's child here.
+int mesh_reap(int pidfd, int *status);
+/// When a process started, in clock ticks since boot; -1 with ESRCH if there is none (a zombie counts as none).
+int64_t mesh_process_start_time(pid_t process);
+/// The session of a process, or -1.
+pid_t mesh_process_session(pid_t process);
+/// The id of this boot of the kernel as 36 characters and a NUL; process ids and start times mean nothing beyond it.
+int mesh_boot_id(char text[_Nonnull 37]);
+/// Makes orphaned descendants of this process its children.
+int mesh_become_subreaper(void);
+
+struct mesh_process_sample {
+    int64_t cpu_nanoseconds;
+    int64_t resident_bytes;
+    int64_t threads;
+    int64_t descriptors;
+};
+int mesh_process_sample(pid_t process, struct mesh_process_sample *sample);
+
+/// Sends `signal` (0: only counts) to every process of this user whose environment has the entry `mark` ("NAME=value"), except the caller.
+/// Returns how many there are. The mark is read again after the process was pinned by a pidfd, so that no reused number is hit.
+int mesh_signal_marked(const char *mark, int signal);
+/// Sends SIGKILL to every child of this process and returns how many there are.
+int mesh_kill_children(void);
+
+struct mesh_spawn {
+    const char *path;
+    char *const _Nullable *_Nonnull arguments;
+    char *const _Nullable *_Nonnull environment;
+    /// Nil: the caller's.
+    const char *_Nullable folder;
+    /// Become 3, 4, … in the new process; everything else above 2 is closed. Null if there are none.
+    const int *_Nullable descriptors;
+    size_t descriptor_count;
+    /// Become 1 and 2; -1 is /dev/null. Standard input is /dev/null.
+    int output;
+    int error;
+    /// A new session, or otherwise a new process group.
+    bool new_session;
+};
+/// Starts a process with default signals and an empty signal mask; returns its id. A failed exec is an error here.
+pid_t mesh_spawn_process(const struct mesh_spawn *spawn);
+
+// MARK: Sockets and files (socket.c)
+
+/// A non-blocking listening socket. A Unix path must be free; a TCP socket has SO_REUSEADDR.
+int mesh_listen(const char *address, int backlog);
+/// The address of a listening socket, as text; ENOTSOCK or EINVAL if it isn't one.
+int mesh_listener_address(int descriptor, char *text, size_t capacity);
+/// A non-blocking stream connection, perhaps not established yet: wait until writable, then ask `mesh_socket_error`.
+/// EAGAIN: the backlog of a Unix listener is full.
+int mesh_connect(const char *address);
+/// Takes the pending error of a socket: 0 or an errno value.
+int mesh_socket_error(int descriptor);
+/// Non-blocking SOCK_SEQPACKET sockets on Unix paths: messages keep their bounds.
+int mesh_packet_listen(const char *path, int backlog);
+int mesh_packet_connect(const char *path);
+int mesh_packet_pair(int pair[_Nonnull 2]);
+/// Who is at the other end of a Unix socket.
+int mesh_peer(int descriptor, pid_t *process, uid_t *user);
+/// Opens (and makes, 0600) and locks a file for as long as the descriptor is open; EWOULDBLOCK if another process holds it.
+int mesh_lock(const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,113 @@
+internal import CMeshSystem
+internal import Glibc
+package import MeshModel
+internal import Synchronization
+
+/// A connection to the shim of one replica slot.
+///
+/// Invariant: `events` begins with `state` (or `failed`) and ends with `lost`; what happened before it was connected is in the record.
+package final class ShimClient: Sendable {
+    package let folder: InstanceFolder
+    package let events: AsyncStream<ShimEvent>
+    private let process: ProcessHandle?
+    private let continuation: AsyncStream<ShimEvent>.Continuation
+    /// -1 once closed.
+    private let connection: Mutex<Int32>
+
+    private init(folder: InstanceFolder, connection: Int32, process: ProcessHandle?) {
+        self.folder = folder
+        self.process = process
+        self.connection = Mutex(connection)
+        (events, continuation) = AsyncStream.makeStream()
+        Task { await self.receive(on: connection) }
+    }
+
+    /// Connects to a shim that runs.
+    package static func connect(_ folder: InstanceFolder) throws(SystemError) -> ShimClient {
+        let connection = mesh_packet_connect(folder.shimSocket)
+        guard connection >= 0 else { throw SystemError("connecting to the shim of \(folder.replica)") }
+        var process: pid_t = 0
+        var user: uid_t = 0
+        let known = mesh_peer(connection, &process, &user) == 0
+        return ShimClient(folder: folder, connection: connection, process: known ? ProcessHandle(child: process) : nil)
+    }
+
+    /// Starts a shim, which takes over what it finds alive by its record; a second one for a slot ends at once (`failed`, stage `lock`).
+    ///
+    /// The listeners may be closed here once this returns. Listeners without a socket are opened by the shim when they are needed.
+    package static func launch(
+        executable: String, folder: InstanceFolder, listeners: [(name: String, address: SocketAddress, socket: ListeningSocket?)],
+        stopGrace: Timespan
+    ) throws(SystemError) -> ShimClient {
+        var pair: [Int32] = [-1, -1]
+        guard mesh_packet_pair(&pair) == 0 else { throw SystemError("making a socket") }
+        defer { close(pair[1]) }
+        let inherited = listeners.prefix { $0.socket != nil }.compactMap { $0.socket?.descriptor }
+        var arguments = [
+            "mesh-shim", "--folder", folder.path, "--socket", folder.shimSocket, "--replica", folder.replica, "--grace",
+            "\(stopGrace.milliseconds)", "--inherited", "\(inherited.count)", "--control", "\(3 + inherited.count)",
+        ]
+        for listener in listeners { arguments += ["--listen", listener.name, ListeningSocket.text(listener.address)] }
+        do {
+            let child = try ChildProcess.spawn(
+                executable, arguments: arguments, environment: [:], folder: nil, descriptors: inherited + [pair[1]], newSession: true)
+            return ShimClient(folder: folder, connection: pair[0], process: ProcessHandle(child: child))
+        } catch {
+            close(pair[0])
+            throw error
+        }
+    }
+
+    package func send(_ command: ShimCommand) {
+        connection.withLock { connection in
+            guard connection >= 0 else { return }
+            let text = command.text
+            _ = text.utf8.withContiguousStorageIfAvailable {
+                Glibc.send(connection, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            }
+        }
+    }
+
+    /// Leaves the shim to itself; `lost` follows.
+    package func disconnect() {
+        connection.withLock { connection in
+            if connection >= 0 { shutdown(connection, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    /// Waits for the shim's own end, and ends it by force at the deadline; its service would live on.
+    package func end(by deadline: Instant) async {
+        guard let process else { return }
+        if await process.ended(by: deadline) == nil {
+            process.signal(SIGKILL)
+            _ = await process.ended(by: SystemClock.now() + .seconds(1))
+        }
+    }
+
+    package var processID: Int32? { process?.processID }
+
+    private func receive(on descriptor: Int32) async {
+        var buffer = [UInt8](repeating: 0, count: 8192)
+        reading: while await Reactor.shared.wait(descriptor, for: .readable) == .ready {
+            while true {
+                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+                if count > 0 {
+                    if let event = ShimEvent(String(decoding: buffer[..<count], as: UTF8.self)) { continuation.yield(event) }
+                } else if count < 0 && errno == EINTR {
+                    continue
+                } else if count < 0 && errno == EAGAIN {
+                    break
+                } else {
+                    break reading
+                }
+            }
+        }
+        Reactor.shared.forget(descriptor)
+        connection.withLock { connection in
+            close(connection)
+            connection = -1
+        }
+        continuation.yield(.lost)
+        continuation.finish()
+    }
+}

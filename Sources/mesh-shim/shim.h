@@ -1,0 +1,88 @@
+// The parent of one replica's incarnations; see main.c for the whole picture.
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+enum { listener_limit = 8, client_limit = 4, uuid_length = 36, message_limit = 4096 };
+
+struct listener {
+    const char *name;
+    const char *address;
+    int descriptor;  // -1: closed
+};
+
+struct options {
+    const char *replica;
+    const char *socket;
+    int64_t stop_grace_ms;
+    struct listener listeners[listener_limit];
+    int listener_count;
+    mode_t umask;
+};
+extern struct options options;
+
+// child.c: the one incarnation that may live
+enum phase { phase_idle, phase_running, phase_stopping, phase_sweeping };
+void child_adopt_from_record(void);
+/// Answers by `started` or `start_failed`; waits for a sweep that is under way.
+void child_start(const char *spec);
+int child_signal(int signal);
+int child_stop(int64_t grace_ms);
+void child_reap(void);
+void child_adopted_ended(void);
+void child_tick(int64_t now);
+int64_t child_next_tick(void);  // -1: none
+bool child_is_gone(void);
+int child_pidfd(void);  // of an adopted child, else -1
+void child_describe(char *text, size_t capacity);
+
+// listener.c
+void listeners_close(void);
+/// Opens again what was closed; the index that failed, or -1, with errno.
+int listeners_open(void);
+void listeners_take_from(int pidfd);
+void listeners_unlink(void);
+const char *listeners_state(void);
+
+// output.c: what the service says, into `log`
+int output_prepare(void);
+int output_descriptor(int stream);  // 0: stdout, 1: stderr
+void output_incarnation(const char *uuid);
+/// Reads what is there, at most `limit` bytes per stream; true if there may be more.
+bool output_drain(size_t limit);
+void output_end_lines(void);
+const char *output_last_error_line(void);
+int64_t output_position(void);
+int64_t output_dropped(void);
+void output_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// record.c: what a daemon that was away must learn, into `record`
+struct incarnation {
+    char uuid[uuid_length + 1];
+    pid_t process;
+    int64_t start_time;  // clock ticks since boot, as /proc tells
+    int64_t started_ns;  // since 1970
+};
+void record_prepare(void);
+void record_append(const char *line);
+bool record_failed(void);
+/// The last incarnation that was started in this boot and whose end was not recorded.
+bool record_unfinished(struct incarnation *found);
+
+// control.c: those who command
+void control_accept(int listener);
+void control_add(int descriptor);
+void control_read(int index);
+void control_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int control_client(int index);
+
+// main.c
+int64_t now_ms(void);
+int64_t unix_ns(void);
+void quit_when_gone(void);
+bool is_quitting(void);
