@@ -113,3 +113,20 @@ extension Breaker {
         epoch &+= 1
     }
 }
+
+extension Breaker {
+    /// A permit came to nothing: a probe's lease is free again.
+    package mutating func leaseReturned(_ permit: Permit) {
+        guard permit.epoch == epoch, permit.isProbe, case .halfOpen(let successes, _) = state else { return }
+        state = .halfOpen(successes: successes, leased: false)
+    }
+
+    /// The same breaker under another policy: its state stays, its counts begin anew, since those of another window do not
+    /// compare. Switched off, it is closed.
+    package init(following previous: Breaker, policy: BreakerPolicy?, now: Instant) {
+        self = previous
+        window = SlidingWindow(length: (policy ?? BreakerPolicy()).window, now: now)
+        consecutiveFailures = 0
+        if policy == nil, !isClosed { enter(.closed) }
+    }
+}

@@ -1,0 +1,104 @@
+package import MeshModel
+package import MeshPolicy
+import Synchronization
+
+/// One edge of the graph, as its caller knows it: where the service is, how calls to it behave, and how it has been doing.
+///
+/// A destination belongs to one snapshot; what it has learnt (load, breakers, budget) passes on to its successor, so that a
+/// new configuration starts nothing afresh. Rules are process-wide, hence the lock: an untroubled call takes it twice, to be
+/// admitted and to end. Effects run after it is released.
+package final class Destination: Sendable {
+    package let service: String
+    package let tier: String
+    package let policy: CallPolicy
+    package let isExternal: Bool
+    private let edge: Edge
+
+    /// What outlives a snapshot.
+    private final class Edge: Sendable {
+        let state: Mutex<EdgeState>
+        /// Attempts that got their connection, ever; counted outside of the lock.
+        let connected = Atomic<Int>(0)
+        init(_ state: EdgeState) { self.state = Mutex(state) }
+    }
+
+    /// - Parameter previous: the destination of the same service in the snapshot before.
+    package init(_ configuration: DestinationConfiguration, replicas: Int = 1, after previous: Destination? = nil, now: Instant) {
+        service = configuration.service
+        tier = configuration.tier
+        policy = configuration.policy
+        isExternal = configuration.isExternal
+        if let previous {
+            edge = previous.edge
+            edge.state.withLock { $0.update(configuration, replacing: previous.policy, replicas: replicas, now: now) }
+        } else {
+            edge = Edge(EdgeState(configuration, replicas: replicas, now: now))
+        }
+    }
+
+    package func statistics(now: Instant) -> DestinationStatistics {
+        let connected = edge.connected.load(ordering: .relaxed)
+        return edge.state.withLock { $0.statistics(service: service, connected: connected, now: now) }
+    }
+
+    // MARK: What an exchange asks and reports
+
+    func admit(traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
+        let connected = edge.connected.load(ordering: .relaxed)
+        return edge.state.withLock { $0.admit(connected: connected, policy: policy, traceID: traceID, now: now, random: &random) }
+    }
+
+    func attemptConnected() { edge.connected.wrappingAdd(1, ordering: .relaxed) }
+
+    /// A probe's head was forwarded: what it says is known, although it goes on.
+    func headForwarded(
+        _ report: AttemptReport, of permit: CallPermit, outcome: Outcome, latency: Timespan, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) {
+        edge.state.withLock { state in
+            state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
+            state.judgeCall(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+        }
+    }
+
+    /// An attempt went wrong: records that, and says whether another may follow. If so, the attempt is over.
+    func attemptWentWrong(
+        _ report: AttemptReport, of permit: inout CallPermit, wish: RetryWish, tried: AttemptLog, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) -> RetryVerdict {
+        let isRetrying = permit.isRetrying
+        let verdict = edge.state.withLock { state in
+            state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
+            let verdict = state.grant(wish, isRetrying: isRetrying, tried: tried, policy: policy, now: now)
+            if verdict.isRetry { state.release(report) }
+            return verdict
+        }
+        if verdict == .retried { permit.isRetrying = true }
+        return verdict
+    }
+
+    /// An endpoint for the next attempt: one that was not tried, while there is any.
+    func selectAgain(tried: AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Selection {
+        edge.state.withLock { $0.selectAgain(tried: tried, policy: policy, traceID: traceID, now: now, random: &random) }
+    }
+
+    /// A call that was admitted is over, and its last attempt with it, where one was running.
+    func callEnded(
+        _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, latency: Timespan, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) {
+        edge.state.withLock { state in
+            var outcome = outcome
+            if let report {
+                // What says nothing of the endpoint says nothing of the edge.
+                let judged = state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
+                if judged == .neutral { outcome = .neutral }
+                state.release(report)
+            }
+            state.callEnded(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+        }
+    }
+
+    /// Refused before it was admitted, by the exchange itself.
+    func callRefused() { edge.state.withLock { $0.counters.refused += 1 } }
+}

@@ -1,0 +1,86 @@
+package import MeshModel
+package import MeshPolicy
+
+/// What happened on an edge since its first snapshot.
+package struct EdgeCounters: Hashable, Sendable {
+    /// Admitted ones.
+    package var calls = 0
+    package var failed = 0
+    /// Calls answered here, for want of an endpoint, of room, of time, or by a breaker.
+    package var refused = 0
+    package var attempts = 0
+    package var retries = 0
+    /// Tries elsewhere of what was provably unsent.
+    package var unsentRetries = 0
+    /// The callers that share the reserve of the retry budget.
+    package var replicas = 1
+}
+
+/// How an edge is doing.
+package struct DestinationStatistics: Sendable {
+    package var service: String
+    package var counters: EdgeCounters
+    /// Calls under way.
+    package var active: Int
+    package var retrying: Int
+    /// Attempts that wait for a connection.
+    package var pending: Int
+    /// Retries that the budget would grant now.
+    package var budget: Int
+    package var median: Timespan?
+    package var p99: Timespan?
+    package var breaker: Breaker.Condition
+    package var endpoints: [EndpointStatistics]
+    /// The latest changes of state, oldest first.
+    package var events: [BreakerEvent]
+}
+
+package struct EndpointStatistics: Sendable {
+    package var instance: InstanceID
+    package var version: String?
+    package var inFlight: Int
+    /// The balancer's estimate; nil before the first answer.
+    package var latency: Timespan?
+    package var breaker: Breaker.Condition
+    package var window: SlidingWindow.Counts
+    package var takesNoCalls: Bool
+}
+
+/// A breaker changed its state.
+package struct BreakerEvent: Hashable, Sendable {
+    package var at: Instant
+    /// nil for the edge's own breaker.
+    package var instance: InstanceID?
+    package var change: Breaker.Change
+    /// Of the call that caused it.
+    package var traceID: TraceID?
+}
+
+/// The last few events of an edge; older ones are counted, not kept.
+struct RecentEvents: Sendable {
+    static let capacity = 32
+    private(set) var kept: [BreakerEvent] = []
+    private(set) var count = 0
+
+    mutating func append(_ change: Breaker.Change, of instance: InstanceID?, traceID: TraceID?, now: Instant) {
+        count += 1
+        if kept.count == Self.capacity { kept.removeFirst() }
+        kept.append(BreakerEvent(at: now, instance: instance, change: change, traceID: traceID))
+    }
+}
+
+extension EdgeState {
+    func statistics(service: String, connected: Int, now: Instant) -> DestinationStatistics {
+        DestinationStatistics(
+            service: service, counters: counters, active: active, retrying: retrying, pending: pending(connected: connected),
+            budget: budget.balance(now: now), median: latencies.median, p99: latencies.quantile(0.99), breaker: breaker.condition,
+            endpoints: slots.compactMap { slot in
+                guard let reference = slot.reference else { return nil }
+                return EndpointStatistics(
+                    instance: slot.instance, version: reference.endpoint.version, inFlight: Int(slot.inFlight),
+                    latency: slot.load.isKnown ? Timespan(nanoseconds: Int64(slot.load.current(now: now))) : nil,
+                    breaker: slot.breaker.condition, window: slot.breaker.counts, takesNoCalls: slot.takesNoCalls)
+            },
+            events: events.kept)
+    }
+}

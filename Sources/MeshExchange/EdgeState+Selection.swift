@@ -1,0 +1,88 @@
+import MeshModel
+import MeshPolicy
+
+extension EdgeState {
+    /// The endpoint for a first attempt: a version by weight, then one of its endpoints; nil where no breaker lets any through.
+    mutating func select(now: Instant, random: inout RandomSource) -> Int32? {
+        if groups.count == 1 { return select(in: 0, now: now, random: &random) }
+        let drawn = WeightedChoice.draw(of: groups.count, random: &random) {
+            groups[$0].weight
+        } isUsable: {
+            !groups[$0].available.isEmpty || dueProbe(in: $0, now: now) != nil
+        }
+        guard let drawn else { return nil }
+        return select(in: drawn, now: now, random: &random)
+    }
+
+    private func select(in group: Int, now: Instant, random: inout RandomSource) -> Int32? {
+        // A probe goes first: a balancer would hardly choose an endpoint that has just failed.
+        if !groups[group].tripped.isEmpty, let probe = dueProbe(in: group, now: now) { return probe }
+        let count = groups[group].available.count
+        guard count > 1 else { return groups[group].available.first }
+        let (first, second) = PowerOfTwoChoices.draw(of: count, random: &random)
+        return cheaper(groups[group].available[first], groups[group].available[second], now: now, random: &random)
+    }
+
+    private func dueProbe(in group: Int, now: Instant) -> Int32? {
+        groups[group].tripped.first { slots[Int($0)].breaker.probeIsDue(now: now, alone: availableCount == 0) }
+    }
+
+    /// The one of two that costs less, of those whose slow start lets the draw stand.
+    private func cheaper(_ first: Int32, _ second: Int32, now: Instant, random: inout RandomSource) -> Int32 {
+        let firstStands = slots[Int(first)].ramp.admits(now: now, random: &random)
+        let secondStands = slots[Int(second)].ramp.admits(now: now, random: &random)
+        if firstStands != secondStands { return firstStands ? first : second }
+        return slots[Int(second)].cost(now: now) < slots[Int(first)].cost(now: now) ? second : first
+    }
+
+    // MARK: After a first attempt
+
+    func hasUsable(now: Instant) -> Bool {
+        availableCount > 0 || groups.indices.contains { dueProbe(in: $0, now: now) != nil }
+    }
+
+    func hasUsable(otherThan tried: AttemptLog, now: Instant) -> Bool {
+        groups.contains { group in group.available.contains { isUntried($0, tried) } }
+            || groups.contains { group in group.tripped.contains { isUntried($0, tried) && isDue($0, now: now) } }
+    }
+
+    /// An endpoint that the call has not tried, by two choices over all versions; a probe only where nothing else is left,
+    /// since this call has had trouble enough.
+    mutating func select(otherThan tried: AttemptLog, now: Instant, random: inout RandomSource) -> Int32? {
+        var first: Int32?
+        var second: Int32?
+        var seen = 0
+        for group in groups {
+            // Reservoir sampling of two (Vitter's algorithm R).
+            for slot in group.available where isUntried(slot, tried) {
+                seen += 1
+                if first == nil {
+                    first = slot
+                } else if second == nil {
+                    second = slot
+                } else {
+                    switch random.next(below: seen) {
+                    case 0: first = slot
+                    case 1: second = slot
+                    default: break
+                    }
+                }
+            }
+        }
+        if let first, let second { return cheaper(first, second, now: now, random: &random) }
+        if let first { return first }
+        for group in groups {
+            if let probe = group.tripped.first(where: { isUntried($0, tried) && isDue($0, now: now) }) { return probe }
+        }
+        return nil
+    }
+
+    private func isDue(_ slot: Int32, now: Instant) -> Bool {
+        slots[Int(slot)].breaker.probeIsDue(now: now, alone: availableCount == 0)
+    }
+
+    private func isUntried(_ slot: Int32, _ tried: AttemptLog) -> Bool {
+        let instance = slots[Int(slot)].instance
+        return !tried.contains { $0.instance == instance }
+    }
+}

@@ -1,0 +1,120 @@
+import MeshModel
+import MeshPolicy
+
+extension EdgeState {
+    init(_ configuration: DestinationConfiguration, replicas: Int, now: Instant) {
+        budget = RetryBudget(configuration.policy.retry, replicas: replicas, now: now)
+        breaker = Breaker(policy: configuration.policy.breaker ?? BreakerPolicy(), now: now)
+        counters.replicas = replicas
+        place(configuration, ramp: .settled, now: now)
+    }
+
+    /// Takes on a new configuration. Endpoints that stay, by their instance, keep what is known of them.
+    mutating func update(_ configuration: DestinationConfiguration, replacing previous: CallPolicy, replicas: Int, now: Instant) {
+        let policy = configuration.policy
+        if policy.retry.budgetRatio != previous.retry.budgetRatio || policy.retry.reservePerSecond != previous.retry.reservePerSecond
+            || replicas != counters.replicas
+        {
+            budget = RetryBudget(policy.retry, replicas: replicas, now: now)
+            counters.replicas = replicas
+        }
+        if policy.breaker != previous.breaker {
+            breaker = Breaker(following: breaker, policy: policy.breaker, now: now)
+            for index in slots.indices {
+                slots[index].breaker = Breaker(following: slots[index].breaker, policy: policy.breaker, now: now)
+            }
+        }
+        // Where nobody was before, nobody has to be spared.
+        let isFirst = groups.allSatisfy(\.isEmpty)
+        place(configuration, ramp: isFirst ? .settled : SlowStart(from: now, length: policy.slowStart), now: now)
+    }
+
+    private mutating func place(_ configuration: DestinationConfiguration, ramp: SlowStart, now: Instant) {
+        var known: [InstanceID: Int32] = [:]
+        for (index, slot) in slots.enumerated() where slot.reference != nil { known[slot.instance] = Int32(index) }
+        for endpoint in configuration.endpoints {
+            let index =
+                known.removeValue(forKey: endpoint.instance) ?? newSlot(endpoint.instance, configuration.policy, ramp: ramp, now: now)
+            slots.withSlot(index) { slot in
+                if slot.reference?.endpoint != endpoint { slot.reference = EndpointReference(endpoint) }
+                slot.takesNoCalls = endpoint.draining
+                slot.isGone = false
+                slot.inverseWeight = endpoint.weight > 0 ? 1 / endpoint.weight : 1e6
+            }
+        }
+        for index in known.values {
+            slots.withSlot(index) { slot in
+                slot.takesNoCalls = true
+                slot.isGone = true
+            }
+            if slots[Int(index)].inFlight == 0 { vacate(index) }
+        }
+        regroup(configuration.versions)
+    }
+
+    private mutating func newSlot(_ instance: InstanceID, _ policy: CallPolicy, ramp: SlowStart, now: Instant) -> Int32 {
+        var slot = EndpointSlot(
+            instance: instance, inverseWeight: 1, load: PeakEWMA(now: now), ramp: ramp,
+            breaker: Breaker(policy: policy.breaker ?? BreakerPolicy(), now: now), takesNoCalls: false)
+        guard let index = vacant.popLast() else {
+            slots.append(slot)
+            return Int32(slots.count - 1)
+        }
+        slot.generation = slots[Int(index)].generation
+        slots[Int(index)] = slot
+        return index
+    }
+
+    /// Gives a slot back; leases of its last tenant are void by the new generation.
+    mutating func vacate(_ index: Int32) {
+        slots.withSlot(index) { slot in
+            slot.reference = nil
+            slot.generation += 1
+            slot.isGone = false
+            slot.takesNoCalls = true
+        }
+        vacant.append(index)
+    }
+
+    private mutating func regroup(_ versions: [VersionWeight]) {
+        groups = versions.map { VersionGroup(name: $0.name, weight: $0.weight) }
+        // Of a version that has no weight, or where a service has one version only.
+        groups.append(VersionGroup(name: nil, weight: versions.isEmpty ? 1 : 0))
+        for index in slots.indices {
+            guard let endpoint = slots[index].reference?.endpoint else { continue }
+            let group = groups.firstIndex { $0.name != nil && $0.name == endpoint.version } ?? groups.count - 1
+            slots[index].group = Int32(group)
+        }
+        if groups.count > 1, !slots.contains(where: { $0.reference != nil && Int($0.group) == groups.count - 1 }) { groups.removeLast() }
+        availableCount = 0
+        for index in slots.indices where slots[index].reference != nil { list(Int32(index)) }
+    }
+
+    /// Puts a slot into the list that its breaker asks for.
+    mutating func relist(_ index: Int32) {
+        let group = Int(slots[Int(index)].group)
+        if let position = groups[group].available.firstIndex(of: index) {
+            groups[group].available.remove(at: position)
+            availableCount -= 1
+        }
+        groups[group].tripped.removeAll { $0 == index }
+        list(index)
+    }
+
+    private mutating func list(_ index: Int32) {
+        let slot = slots[Int(index)]
+        guard !slot.takesNoCalls else { return }
+        if slot.breaker.isClosed {
+            groups[Int(slot.group)].available.append(index)
+            availableCount += 1
+        } else {
+            groups[Int(slot.group)].tripped.append(index)
+        }
+    }
+}
+
+extension RetryBudget {
+    fileprivate init(_ policy: RetryPolicy, replicas: Int, now: Instant) {
+        self.init(ratio: policy.budgetRatio, reservePerSecond: policy.reservePerSecond, replicas: replicas, now: now)
+    }
+}

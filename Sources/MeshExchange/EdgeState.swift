@@ -1,0 +1,224 @@
+import MeshModel
+import MeshPolicy
+
+/// All that calls on one edge share: the subject of `Destination`'s lock.
+///
+/// Invariants: `active` calls were admitted and have not ended; the sum of all `inFlight` is the number of leases that are
+/// out; a slot stands in exactly one of its group's two lists, or, draining or vacant, in none.
+struct EdgeState: Sendable {
+    var slots: [EndpointSlot] = []
+    var vacant: [Int32] = []
+    var groups: [VersionGroup] = []
+    /// Endpoints with a closed breaker that take new calls, over all groups.
+    var availableCount = 0
+    var budget: RetryBudget
+    var breaker: Breaker
+    var latencies = LatencyDistribution()
+    var active = 0
+    var retrying = 0
+    /// Attempts ever started, and those that ended without a connection: with those that got one, they say how many wait.
+    var started = 0
+    var neverConnected = 0
+    var counters = EdgeCounters()
+    var events = RecentEvents()
+
+    func pending(connected: Int) -> Int { started - neverConnected - connected }
+
+    // MARK: A call begins
+
+    mutating func admit(
+        connected: Int, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Admission {
+        guard active < policy.bulkhead.calls else { return refuse(.tooManyCalls) }
+        guard pending(connected: connected) < policy.bulkhead.pending else { return refuse(.tooManyPending) }
+        guard groups.contains(where: { !$0.isEmpty }) else { return refuse(.noEndpoint) }
+        var permit = Breaker.Permit.free
+        if policy.breaker != nil {
+            guard let answer = breaker.attemptWanted(now: now, alone: true) else { return refuse(.breakerOpen) }
+            permit = answer.permit
+            if let change = answer.change { events.append(change, of: nil, traceID: traceID, now: now) }
+        }
+        guard let slot = select(now: now, random: &random) else {
+            breaker.leaseReturned(permit)
+            return refuse(.breakerOpen)
+        }
+        budget.callBegan(now: now)
+        counters.calls += 1
+        active += 1
+        return .admitted(CallPermit(edge: permit), lease(slot, policy: policy, traceID: traceID, now: now))
+    }
+
+    private mutating func refuse(_ cause: FailureCause) -> Admission {
+        counters.refused += 1
+        return .refused(cause)
+    }
+
+    mutating func lease(_ index: Int32, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant) -> Lease {
+        started += 1
+        counters.attempts += 1
+        return slots.withSlot(index) { slot in
+            var permit = Breaker.Permit.free
+            if policy.breaker != nil, let answer = slot.breaker.attemptWanted(now: now, alone: availableCount == 0) {
+                permit = answer.permit
+                if let change = answer.change { events.append(change, of: slot.instance, traceID: traceID, now: now) }
+            }
+            slot.inFlight += 1
+            return Lease(
+                handle: EndpointHandle(slot: index, generation: slot.generation), permit: permit, endpoint: slot.reference!, started: now)
+        }
+    }
+
+    // MARK: An attempt ends
+
+    /// Counts an attempt's outcome, where that was not done before, and answers what it was taken for.
+    @discardableResult
+    mutating func judge(
+        _ report: AttemptReport, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Outcome? {
+        guard var outcome = report.outcome else { return nil }
+        let median = outcome == .success ? .zero : latencies.median ?? .zero
+        if report.wasCutOff, report.latency < median { outcome = .neutral }
+        let index = report.lease.handle.slot
+        let change: Breaker.Change? = slots.withSlot(index) { slot in
+            assert(slot.generation == report.lease.handle.generation, "a slot was vacated while a lease was out")
+            switch outcome {
+            case .success: slot.load.latencyObserved(report.latency, now: now)
+            case .failure: slot.load.failureObserved(after: report.latency, typical: median, now: now)
+            // That it did not come yet is news only if it is later than it was ever thought to be.
+            case .neutral:
+                if slot.load.isKnown, Double(report.latency.nanoseconds) > slot.load.current(now: now) {
+                    slot.load.latencyObserved(report.latency, now: now)
+                }
+            }
+            guard let breakerPolicy = policy.breaker else { return nil }
+            let others = availableCount - (slot.breaker.isClosed && !slot.takesNoCalls ? 1 : 0)
+            return slot.breaker.attemptEnded(
+                outcome, permit: report.lease.permit, took: report.latency, now: now, alone: others == 0, policy: breakerPolicy,
+                random: &random)
+        }
+        if outcome == .success { latencies.record(report.latency) }
+        if let change { breakerChanged(index, change, slowStart: policy.slowStart, traceID: traceID, now: now) }
+        return outcome
+    }
+
+    mutating func release(_ report: AttemptReport) {
+        if !report.connected { neverConnected += 1 }
+        let index = report.lease.handle.slot
+        let isEmpty = slots.withSlot(index) { slot in
+            slot.inFlight -= 1
+            return slot.isGone && slot.inFlight == 0
+        }
+        if isEmpty { vacate(index) }
+    }
+
+    private mutating func breakerChanged(
+        _ index: Int32, _ change: Breaker.Change, slowStart: Timespan, traceID: TraceID?, now: Instant
+    ) {
+        events.append(change, of: slots[Int(index)].instance, traceID: traceID, now: now)
+        switch change {
+        case .opened: relist(index)
+        case .halfOpened: break
+        case .closed:
+            slots.withSlot(index) { $0.ramp = SlowStart(from: now, length: slowStart) }
+            relist(index)
+        }
+    }
+
+    // MARK: Another attempt
+
+    /// Whether a call gets what it wishes; what it costs is charged here, before the wait.
+    mutating func grant(
+        _ wish: RetryWish, isRetrying: Bool, tried: AttemptLog, policy: borrowing CallPolicy, now: Instant
+    ) -> RetryVerdict {
+        let others = hasUsable(otherThan: tried, now: now)
+        if wish.elsewhere, others || wish.sameEndpointWillDo {
+            counters.unsentRetries += 1
+            return .unsent
+        }
+        guard let wait = wish.again else { return wish.refusal }
+        guard others || !wish.needsOtherEndpoint else { return .noOtherEndpoint }
+        guard others || hasUsable(now: now) else { return .breakerOpen }
+        if let remaining = wish.remaining, wait + (latencies.median ?? .zero) > remaining { return .deadlineTooClose }
+        if !isRetrying {
+            guard RetryBudget.allowsAnother(retrying: retrying, active: active, ratio: policy.retry.budgetRatio) else {
+                return .tooManyRetrying
+            }
+        }
+        guard budget.retryAsked(now: now) else { return .budgetExhausted }
+        if !isRetrying { retrying += 1 }
+        counters.retries += 1
+        return .retried
+    }
+
+    mutating func selectAgain(
+        tried: AttemptLog, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Selection {
+        if let slot = select(otherThan: tried, now: now, random: &random) ?? select(now: now, random: &random) {
+            return .leased(lease(slot, policy: policy, traceID: traceID, now: now))
+        }
+        return .refused(groups.allSatisfy(\.isEmpty) ? .noEndpoint : .breakerOpen)
+    }
+
+    // MARK: A call ends
+
+    mutating func callEnded(
+        _ outcome: Outcome, permit: CallPermit, latency: Timespan, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) {
+        active -= 1
+        if permit.isRetrying { retrying -= 1 }
+        if outcome == .failure { counters.failed += 1 }
+        judgeCall(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+    }
+
+    /// What a whole call says of the edge: the breaker on top of those of the endpoints.
+    mutating func judgeCall(
+        _ outcome: Outcome, permit: CallPermit, latency: Timespan, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) {
+        guard var breakerPolicy = policy.breaker else { return }
+        // One slow answer is an endpoint's matter.
+        breakerPolicy.slow = nil
+        let change = breaker.attemptEnded(
+            outcome, permit: permit.edge, took: latency, now: now, alone: true, policy: breakerPolicy, random: &random)
+        if let change { events.append(change, of: nil, traceID: traceID, now: now) }
+    }
+}
+
+/// One endpoint, and what this edge has learnt of it.
+struct EndpointSlot: Sendable {
+    /// nil where vacant.
+    var reference: EndpointReference?
+    var instance: InstanceID
+    var generation: Int32 = 0
+    var group: Int32 = -1
+    var inFlight: Int32 = 0
+    var inverseWeight: Double
+    var load: PeakEWMA
+    var ramp: SlowStart
+    var breaker: Breaker
+    /// Draining, or gone from the configuration.
+    var takesNoCalls: Bool
+    /// To be vacated with the last attempt.
+    var isGone = false
+
+    func cost(now: Instant) -> Double { load.cost(inFlight: Int(inFlight), now: now) * inverseWeight }
+}
+
+extension [EndpointSlot] {
+    /// In place, and without a copy of a slot, which is large.
+    @inline(__always)
+    mutating func withSlot<Result>(_ index: Int32, _ body: (inout EndpointSlot) -> Result) -> Result { body(&self[Int(index)]) }
+}
+
+/// The endpoints of one version, or all where a service has one.
+struct VersionGroup: Sendable {
+    var name: String?
+    var weight: Double
+    /// With a closed breaker.
+    var available: [Int32] = []
+    /// With a breaker that is open or half-open.
+    var tripped: [Int32] = []
+
+    var isEmpty: Bool { available.isEmpty && tripped.isEmpty }
+}

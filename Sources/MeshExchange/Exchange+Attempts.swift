@@ -1,0 +1,104 @@
+import MeshModel
+import MeshPolicy
+
+// How attempts begin, follow one another, and end.
+extension Exchange {
+    /// Invariant: called with a lease that was just given, and none running.
+    mutating func start(_ lease: Lease, after backoff: Timespan, abandoning reason: AbandonReason? = nil) -> Effects {
+        let now = lease.started
+        let instance = lease.endpoint.endpoint.instance
+        let needsNewConnection = attempts.contains { $0.instance == instance && $0.failure?.blamesConnection == true }
+        self.lease = lease
+        phase = .attempting
+        isConnected = false
+        headAt = nil
+        attemptEnds = attemptEnd(from: now)
+        connectBy = min(now + destination.policy.connectTimeout, attemptEnds)
+        attempts.append(
+            AttemptRecord(
+                number: attempts.count + 1, endpoint: lease.endpoint, backoff: backoff, started: now, isProbe: lease.permit.isProbe,
+                retry: .notNeeded))
+        return Effects(
+            abandon: reason,
+            start: Attempt(
+                number: attempts.count, endpoint: lease.endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
+                needsNewConnection: needsNewConnection),
+            wakeAt: wakeAt)
+    }
+
+    mutating func startAgain(
+        after backoff: Timespan, abandoning reason: AbandonReason?, now: Instant, random: inout RandomSource
+    ) -> Effects {
+        switch destination.selectAgain(tried: attempts, traceID: request.traceID, now: now, random: &random) {
+        case .leased(let lease): return start(lease, after: backoff, abandoning: reason)
+        case .refused(let cause): return stop(cause, abandoning: reason, now: now, random: &random)
+        }
+    }
+
+    /// An attempt failed before a head, by itself or because it was given up.
+    mutating func attemptFailed(
+        _ failure: AttemptFailure, abandoning reason: AbandonReason?, now: Instant, random: inout RandomSource
+    ) -> Effects {
+        attempts.withLast {
+            $0.failure = failure
+            $0.abandoned = reason
+        }
+        callOutcome = failure.isNeutral ? .neutral : .failure
+        let wish = wish(after: failure, now: now, random: &random)
+        let verdict = attemptWentWrong(callOutcome, wish: wish, now: now, random: &random)
+        guard verdict.isRetry else {
+            return stop(.attemptFailed(failure), because: verdict, abandoning: reason, now: now, random: &random)
+        }
+        return retry(verdict, wish, abandoning: reason, now: now, random: &random)
+    }
+
+    /// Tells the destination, which decides whether another attempt may follow.
+    mutating func attemptWentWrong(
+        _ outcome: Outcome, wish: RetryWish, now: Instant, random: inout RandomSource
+    ) -> RetryVerdict {
+        guard let lease, permit != nil else { preconditionFailure("no attempt is running") }
+        let verdict = destination.attemptWentWrong(
+            report(lease, outcome, now: now), of: &permit!, wish: wish, tried: attempts, traceID: request.traceID, now: now,
+            random: &random)
+        unreported = nil
+        attempts.withLast { $0.retry = verdict }
+        if verdict.isRetry {
+            attempts.withLast { $0.ended = now }
+            self.lease = nil
+        }
+        return verdict
+    }
+
+    mutating func retry(
+        _ verdict: RetryVerdict, _ wish: RetryWish, abandoning reason: AbandonReason?, now: Instant, random: inout RandomSource
+    ) -> Effects {
+        guard verdict == .retried, let wait = wish.again else {
+            return startAgain(after: .zero, abandoning: reason, now: now, random: &random)
+        }
+        if let reason { attempts.withLast { $0.abandoned = reason } }
+        retries += 1
+        headAt = nil
+        phase = .waiting(since: now, until: now + wait)
+        return Effects(abandon: reason, wakeAt: wakeAt)
+    }
+
+    /// From here on the call is committed.
+    mutating func forwardHead(retryNo: Bool = false, now: Instant, random: inout RandomSource) -> Effects {
+        phase = .responding
+        lastProgress = now
+        // A probe's lease does not wait for the end of what may be a long stream.
+        if let lease, let permit, lease.permit.isProbe || permit.edge.isProbe {
+            self.permit!.edge = .free
+            destination.headForwarded(
+                report(lease, unreported, now: now), of: permit, outcome: callOutcome, latency: now - received, traceID: request.traceID,
+                now: now, random: &random)
+            unreported = nil
+        }
+        return Effects(caller: .forwardHead(retryNo: retryNo), wakeAt: wakeAt)
+    }
+
+    func report(_ lease: Lease, _ outcome: Outcome?, wasCutOff: Bool = false, now: Instant) -> AttemptReport {
+        AttemptReport(
+            lease: lease, outcome: outcome, latency: (headAt ?? now) - lease.started, connected: isConnected, wasCutOff: wasCutOff)
+    }
+}

@@ -1,0 +1,122 @@
+package import MeshModel
+import MeshPolicy
+
+// How a call ends, and the clocks that may end it.
+extension Exchange {
+    /// Not admitted at all.
+    mutating func refused(_ cause: FailureCause) -> Effects {
+        phase = .ended
+        flag = cause.flag
+        return Effects(caller: .fail(callFailure(cause, flag: cause.flag, retryNo: cause == .breakerOpen)))
+    }
+
+    mutating func deadlinePassed(attemptIsOver: Bool = false, now: Instant, random: inout RandomSource) -> Effects {
+        if lease != nil { judge(.failure) }
+        return stop(.deadlinePassed, abandoning: attemptIsOver ? nil : .deadlinePassed, now: now, random: &random)
+    }
+
+    mutating func bodyStoodStill(now: Instant, random: inout RandomSource) -> Effects {
+        // Which of the two ends fell silent is not known; a head that came speaks for the upstream.
+        if headAt == nil { judge(.neutral) }
+        return stop(.streamIdle, abandoning: .streamIdle, now: now, random: &random)
+    }
+
+    /// The call ends in the service's place: by an answer of the mesh's own, or, once a head is out, by a reset.
+    mutating func stop(
+        _ cause: FailureCause, because verdict: RetryVerdict = .callOver, abandoning reason: AbandonReason?, now: Instant,
+        random: inout RandomSource
+    ) -> Effects {
+        let abandon = lease == nil ? nil : reason
+        let flag = flag(for: verdict) ?? cause.flag
+        let failure = callFailure(cause, flag: flag, retryNo: cause == .breakerOpen || isFinal(verdict))
+        let isCommitted = if case .responding = phase { true } else { false }
+        self.flag = flag
+        if lease != nil {
+            attempts.withLast {
+                $0.abandoned = reason
+                $0.retry = isCommitted ? .committed : verdict
+            }
+        }
+        end(wasCutOff: cause == .deadlinePassed && !isCommitted, now: now, random: &random)
+        return Effects(abandon: abandon, caller: isCommitted ? .reset(failure) : .fail(failure))
+    }
+
+    /// Gives back all that the call has on loan. Invariant: once per call, and the last thing that it does.
+    mutating func end(wasCutOff: Bool = false, now: Instant, random: inout RandomSource) {
+        phase = .ended
+        var report: AttemptReport?
+        if let lease {
+            report = self.report(lease, unreported, wasCutOff: wasCutOff, now: now)
+            attempts.withLast { $0.ended = now }
+            self.lease = nil
+        }
+        guard let permit else { return }
+        self.permit = nil
+        destination.callEnded(
+            callOutcome, permit: permit, attempt: report, latency: (headAt ?? now) - received, traceID: request.traceID, now: now,
+            random: &random)
+    }
+
+    /// What the running attempt says of its endpoint, and the call of its edge, where that was not reported yet.
+    mutating func judge(_ outcome: Outcome) {
+        callOutcome = outcome
+        if headAt == nil || unreported != nil { unreported = outcome }
+    }
+
+    private func callFailure(_ cause: FailureCause, flag: ResponseFlag, retryNo: Bool) -> CallFailure {
+        CallFailure(
+            flag: flag, status: cause.status, cause: cause, attempt: attempts.count, endpoint: attempts.last?.instance, retryNo: retryNo)
+    }
+
+    // MARK: Clocks
+
+    var wakeAt: Instant? {
+        let instant: Instant
+        switch phase {
+        case .created, .ended: return nil
+        case .waiting(_, let until): instant = min(until, runningDeadline)
+        case .attempting:
+            let limit = uploadingSince == nil ? min(deadline, attemptEnds) : idleEnd
+            instant = isConnected ? limit : min(limit, connectBy)
+        case .responding: instant = min(idleEnd, durationEnd, request.isGRPC ? deadline : .distantFuture)
+        }
+        return instant == .distantFuture ? nil : instant
+    }
+
+    private var runningDeadline: Instant { uploadingSince == nil ? deadline : .distantFuture }
+
+    func deadlineIsReached(at now: Instant) -> Bool { now >= runningDeadline }
+
+    /// An event that comes in the very instant of the deadline is in time.
+    func deadlineHasPassed(before now: Instant) -> Bool { now > runningDeadline }
+
+    /// What is left of the call; nil for no limit.
+    func remaining(at now: Instant) -> Timespan? { deadline == .distantFuture ? nil : deadline - (uploadingSince ?? now) }
+
+    func attemptEnd(from now: Instant) -> Instant { destination.policy.attemptTimeout.map { now + $0 } ?? .distantFuture }
+
+    var idleEnd: Instant { lastProgress + destination.policy.streamIdleTimeout }
+
+    var durationEnd: Instant { request.maxDuration.map { received + $0 } ?? .distantFuture }
+}
+
+extension FailureCause {
+    package var flag: ResponseFlag {
+        switch self {
+        case .noEndpoint: .noHealthyEndpoint
+        case .breakerOpen: .breakerOpen
+        case .tooManyCalls, .tooManyPending: .overflow
+        case .deadlineOnArrival, .deadlinePassed: .deadlineExhausted
+        case .streamIdle, .durationExceeded: .upstreamTimeout
+        case .attemptFailed(let failure): failure.flag
+        }
+    }
+
+    package var status: Int {
+        switch self {
+        case .noEndpoint, .breakerOpen, .tooManyCalls, .tooManyPending: 503
+        case .deadlineOnArrival, .deadlinePassed, .streamIdle, .durationExceeded: 504
+        case .attemptFailed(let failure): failure.status
+        }
+    }
+}

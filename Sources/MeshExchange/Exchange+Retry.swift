@@ -1,0 +1,74 @@
+import MeshModel
+import MeshPolicy
+
+// What a call whose attempt went wrong may wish for, before its destination is asked.
+extension Exchange {
+    func wish(after response: ResponseFacts, now: Instant, random: inout RandomSource) -> RetryWish {
+        var wish = RetryWish(remaining: remaining(at: now))
+        let retry = destination.policy.retry
+        if response.meshRetryNo || response.forbidsRetry {
+            wish.refusal = .forbidden
+        } else if response.overload == .pool {
+            wish.refusal = .poolOverloaded
+        } else if let refusal = refusal(isListed: response.isListed(in: retry.on)) {
+            wish.refusal = refusal
+        } else {
+            wish.needsOtherEndpoint = response.overload == .host
+            wish.again = response.retryAfter ?? Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random)
+        }
+        return wish
+    }
+
+    func wish(after failure: AttemptFailure, now: Instant, random: inout RandomSource) -> RetryWish {
+        var wish = RetryWish(remaining: remaining(at: now))
+        let retry = destination.policy.retry
+        if failure.isProvablyUnsent, isReplayable, !attempts.isFull, !hasLeftLastEndpointBefore {
+            wish.elsewhere = true
+            wish.sameEndpointWillDo = failure.blamesConnection
+        }
+        if let refusal = refusal(isListed: failure.isListed(in: retry.on)) {
+            wish.refusal = refusal
+        } else {
+            wish.again = Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random)
+        }
+        return wish
+    }
+
+    /// Why the request may not be sent a second time, be it ever so cheap; nil where it may.
+    private func refusal(isListed: Bool) -> RetryVerdict? {
+        let retry = destination.policy.retry
+        if !isReplayable { return .replayOverflowed }
+        if retry.never { return .never }
+        if !isListed { return .notListed }
+        if !request.isMarkedIdempotent, !request.method.isSubset(of: retry.methods) || request.method.isEmpty { return .notIdempotent }
+        if retries + 1 >= retry.attempts || attempts.isFull { return .attemptsExhausted }
+        return nil
+    }
+
+    /// An unsent try leaves an endpoint free of charge once per call.
+    private var hasLeftLastEndpointBefore: Bool {
+        guard let last = attempts.last else { return false }
+        return attempts.dropLast().contains { $0.instance == last.instance && $0.retry == .unsent }
+    }
+
+    /// The flag of a call that ended for want of another attempt.
+    func flag(for verdict: RetryVerdict) -> ResponseFlag? {
+        switch verdict {
+        // One attempt was all that was asked for: that is not "exhausted".
+        case .attemptsExhausted: attempts.count > 1 ? .retriesExhausted : nil
+        case .budgetExhausted, .tooManyRetrying: .budgetExhausted
+        case .deadlineTooClose: .deadlineExhausted
+        case .breakerOpen: .breakerOpen
+        default: nil
+        }
+    }
+
+    /// This tier, the nearest to the failure, has done what could be done: nobody above is to try again.
+    func isFinal(_ verdict: RetryVerdict) -> Bool {
+        switch verdict {
+        case .attemptsExhausted: attempts.count > 1
+        case .budgetExhausted, .tooManyRetrying, .breakerOpen: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,206 @@
+package import MeshModel
+import MeshPolicy
+
+/// One call, from its first byte to its last, over as many attempts as its policy allows.
+///
+/// It is told what happened, in the past tense, with the time; it answers what is to be done, in the imperative. It never
+/// reads a clock, opens a socket or rolls a die. Its host does exactly what `Effects` says, in its order, tells everything
+/// that an attempt does until that attempt has ended or was abandoned, and calls `timerFired` at `wakeAt`.
+///
+/// Invariants: exactly one of `complete`, `fail` and `reset` is answered, and nothing after it, unless the caller left first;
+/// no attempt follows once a head was forwarded or the replay buffer overflowed; before the head nothing outlasts the deadline.
+/// Not copyable: two copies would both give back what the call has on loan.
+package struct Exchange: ~Copyable, Sendable {
+    package let destination: Destination
+    package let request: RequestFacts
+    /// When the first byte of the request was seen.
+    package let received: Instant
+    /// For the final response head; it moves while a body is being uploaded.
+    package internal(set) var deadline: Instant
+    /// What was tried so far; when the call is over, what its spans are made of.
+    package internal(set) var attempts = AttemptLog()
+    /// What went wrong with the call as a whole, if anything did.
+    package internal(set) var flag: ResponseFlag?
+
+    enum Phase: Sendable {
+        case created
+        case attempting
+        case waiting(since: Instant, until: Instant)
+        /// The head was forwarded.
+        case responding
+        case ended
+    }
+
+    var phase = Phase.created
+    var permit: CallPermit?
+
+    // Of the running attempt.
+    var lease: Lease?
+    var isConnected = false
+    var connectBy = Instant.distantFuture
+    var attemptEnds = Instant.distantFuture
+
+    /// Of the running attempt's response.
+    var headAt: Instant?
+    /// What its end says of the endpoint, and was not reported: an untroubled attempt is reported at its end only.
+    var unreported: Outcome?
+    /// What the call says of the edge, as far as it is known.
+    var callOutcome = Outcome.neutral
+
+    /// How often the budget was charged.
+    var retries = 0
+    /// The request lies in the replay buffer as a whole.
+    var isReplayable = true
+    /// Since when the deadline has been standing still, because the body is being uploaded.
+    var uploadingSince: Instant?
+    var lastProgress: Instant
+
+    /// No limit: for a route with `deadline: none`.
+    package static let unlimited = Timespan(nanoseconds: .max)
+    /// With less than this left on arrival, a call is not tried at all.
+    package static let leastRemainder = Timespan.milliseconds(1)
+
+    /// - Parameters:
+    ///   - inherited: the deadline that came with the request, or that the gateway gives it.
+    ///   - timeout: instead of the edge's own, as a route says it.
+    package init(
+        destination: Destination, request: RequestFacts, received: Instant, inherited: Instant? = nil, timeout: Timespan? = nil
+    ) {
+        self.destination = destination
+        self.request = request
+        self.received = received
+        deadline = min(received + (timeout ?? destination.policy.timeout), inherited ?? .distantFuture)
+        lastProgress = received
+    }
+}
+
+// MARK: The story of a call
+
+extension Exchange {
+    /// The request's head was read, and where it goes was decided.
+    package mutating func began(now: Instant, random: inout RandomSource) -> Effects {
+        guard case .created = phase else { preconditionFailure("a call begins once") }
+        guard deadline - now >= Self.leastRemainder else {
+            destination.callRefused()
+            return refused(.deadlineOnArrival)
+        }
+        // On gRPC the deadline covers the bodies too, so that it never stands still.
+        if request.bodyIsStreamed, !request.isGRPC { uploadingSince = now }
+        lastProgress = now
+        switch destination.admit(traceID: request.traceID, now: now, random: &random) {
+        case .refused(let cause):
+            return refused(cause)
+        case .admitted(let permit, let lease):
+            self.permit = permit
+            return start(lease, after: .zero)
+        }
+    }
+
+    /// The running attempt has its connection, be it a new one or a pooled one.
+    package mutating func connected(now: Instant) {
+        guard case .attempting = phase, !isConnected else { return }
+        isConnected = true
+        attempts.withLast { $0.connected = now }
+        destination.attemptConnected()
+    }
+
+    /// Bytes of a body moved, in either direction.
+    package mutating func progressed(now: Instant) { lastProgress = now }
+
+    /// The running attempt's request was written to its end: a deadline that stood still goes on.
+    package mutating func requestSent(now: Instant) -> Effects {
+        if lease != nil { attempts.withLast { $0.sent = now } }
+        if let since = uploadingSince {
+            uploadingSince = nil
+            deadline = deadline + (now - since)
+            attemptEnds = attemptEnd(from: now)
+        }
+        return Effects(wakeAt: wakeAt)
+    }
+
+    /// More of the request was read than may be kept for another attempt.
+    package mutating func replayOverflowed(now: Instant) { isReplayable = false }
+
+    /// The running attempt's final response head came.
+    package mutating func responseHead(_ response: ResponseFacts, now: Instant, random: inout RandomSource) -> Effects {
+        guard case .attempting = phase else { return Effects(wakeAt: wakeAt) }
+        if deadlineHasPassed(before: now) { return deadlinePassed(now: now, random: &random) }
+        headAt = now
+        callOutcome = response.outcome
+        attempts.withLast {
+            $0.head = now
+            $0.status = response.status
+        }
+        guard callOutcome != .success || response.isListed(in: destination.policy.retry.on) else {
+            unreported = callOutcome
+            return forwardHead(now: now, random: &random)
+        }
+        let wish = wish(after: response, now: now, random: &random)
+        let verdict = attemptWentWrong(callOutcome, wish: wish, now: now, random: &random)
+        guard verdict.isRetry else {
+            flag = flag(for: verdict)
+            return forwardHead(retryNo: isFinal(verdict), now: now, random: &random)
+        }
+        return retry(verdict, wish, abandoning: .retried, now: now, random: &random)
+    }
+
+    /// The response was passed on to its end. `grpcStatus` is that of trailers after a body.
+    package mutating func responseEnded(grpcStatus: Int? = nil, now: Instant, random: inout RandomSource) -> Effects {
+        guard case .responding = phase else { return Effects(wakeAt: wakeAt) }
+        if let grpcStatus, callOutcome == .success, ResponseFacts.isFailure(grpcStatus: grpcStatus) { judge(.failure) }
+        end(now: now, random: &random)
+        return Effects(caller: .complete)
+    }
+
+    /// The running attempt ended without a complete response.
+    package mutating func attemptFailed(_ failure: AttemptFailure, now: Instant, random: inout RandomSource) -> Effects {
+        switch phase {
+        case .attempting:
+            if deadlineHasPassed(before: now) { return deadlinePassed(attemptIsOver: true, now: now, random: &random) }
+            return attemptFailed(failure, abandoning: nil, now: now, random: &random)
+        case .responding:
+            attempts.withLast { $0.failure = failure }
+            judge(failure.isNeutral ? .neutral : .failure)
+            return stop(.attemptFailed(failure), abandoning: nil, now: now, random: &random)
+        case .created, .waiting, .ended:
+            return Effects(wakeAt: wakeAt)
+        }
+    }
+
+    /// The time of `wakeAt` came. Told too early, it answers the same `wakeAt` again.
+    package mutating func timerFired(now: Instant, random: inout RandomSource) -> Effects {
+        switch phase {
+        case .waiting(let since, let until):
+            if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }
+            if now >= until { return startAgain(after: now - since, abandoning: nil, now: now, random: &random) }
+        case .attempting:
+            if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }
+            if !isConnected, now >= connectBy {
+                return attemptFailed(.connectTimedOut, abandoning: .connectTimedOut, now: now, random: &random)
+            }
+            if uploadingSince == nil, now >= attemptEnds {
+                return attemptFailed(.timedOut, abandoning: .attemptTimedOut, now: now, random: &random)
+            }
+            if uploadingSince != nil, now >= idleEnd { return bodyStoodStill(now: now, random: &random) }
+        case .responding:
+            if request.isGRPC, now >= deadline { return deadlinePassed(now: now, random: &random) }
+            if now >= idleEnd { return bodyStoodStill(now: now, random: &random) }
+            if now >= durationEnd { return stop(.durationExceeded, abandoning: .durationExceeded, now: now, random: &random) }
+        case .created, .ended:
+            break
+        }
+        return Effects(wakeAt: wakeAt)
+    }
+
+    /// The caller is gone, or wants no answer any more.
+    package mutating func callerLeft(now: Instant, random: inout RandomSource) -> Effects {
+        if case .ended = phase { return Effects() }
+        flag = .downstreamClosed
+        let abandon: AbandonReason? = lease == nil ? nil : .callerLeft
+        if lease != nil { attempts.withLast { $0.abandoned = .callerLeft } }
+        // A head that came is evidence, whoever reads the body.
+        if headAt == nil { judge(.neutral) }
+        end(now: now, random: &random)
+        return Effects(abandon: abandon)
+    }
+}
