@@ -1,4 +1,5 @@
 /// Lower-case base 16, as trace contexts and UUIDs are written.
+@usableFromInline
 package enum Hexadecimal {
     @inlinable package static func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble }
 

@@ -1,8 +1,9 @@
 /// The id of a trace: 16 bytes, never all zero (W3C Trace Context).
 @frozen
+@usableFromInline
 package struct TraceID: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
-    package var high: UInt64
-    package var low: UInt64
+    @usableFromInline package var high: UInt64
+    @usableFromInline package var low: UInt64
 
     @inlinable package init(high: UInt64, low: UInt64) {
         self.high = high
@@ -19,27 +20,29 @@ package struct TraceID: Hashable, Sendable, BitwiseCopyable, CustomStringConvert
         TraceID(high: random.next(), low: random.next() | 1)
     }
 
-    package var description: String { Hexadecimal.string(high, low) }
+    @usableFromInline package var description: String { Hexadecimal.string(high, low) }
 }
 
 /// The id of a span: 8 bytes, never zero.
 @frozen
+@usableFromInline
 package struct SpanID: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
-    package var value: UInt64
+    @usableFromInline package var value: UInt64
 
     @inlinable package init(_ value: UInt64) { self.value = value }
 
     @inlinable package static func random(_ random: inout RandomSource) -> SpanID { SpanID(random.next() | 1) }
 
-    package var description: String { Hexadecimal.string(value) }
+    @usableFromInline package var description: String { Hexadecimal.string(value) }
 }
 
 /// The identity of one run of one process: a UUID, new at every start, so that what is kept by it (pools, breakers, load)
 /// never outlives the process that it speaks of, although paths and ports are reused.
 @frozen
+@usableFromInline
 package struct InstanceID: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
-    package var high: UInt64
-    package var low: UInt64
+    @usableFromInline package var high: UInt64
+    @usableFromInline package var low: UInt64
 
     @inlinable package init(high: UInt64, low: UInt64) {
         self.high = high
@@ -60,7 +63,7 @@ package struct InstanceID: Hashable, Sendable, BitwiseCopyable, CustomStringConv
         self.init(high: high, low: low)
     }
 
-    package var description: String {
+    @usableFromInline package var description: String {
         let digits = Array(Hexadecimal.string(high, low))
         return [digits[0..<8], digits[8..<12], digits[12..<16], digits[16..<20], digits[20..<32]].map { String($0) }.joined(separator: "-")
     }
@@ -78,7 +81,7 @@ private func readPair(_ text: some StringProtocol, anyCase: Bool = false) -> (UI
 }
 
 extension InstanceID: Codable {
-    package init(from decoder: any Decoder) throws {
+    @usableFromInline package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let id = InstanceID(text) else {
@@ -86,7 +89,7 @@ extension InstanceID: Codable {
         }
         self = id
     }
-    package func encode(to encoder: any Encoder) throws {
+    @usableFromInline package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }

@@ -3,6 +3,7 @@
 /// Not for secrets. Source: Blackman and Vigna, "Scrambled linear pseudorandom number generators" (2021);
 /// seeded by SplitMix64 as its authors recommend.
 @frozen
+@usableFromInline
 package struct RandomSource: RandomNumberGenerator, Sendable, BitwiseCopyable {
     @usableFromInline var s0: UInt64
     @usableFromInline var s1: UInt64

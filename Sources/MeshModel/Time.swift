@@ -3,13 +3,14 @@
 /// Deciding code is told the time and never reads it; two instants of different hosts must not be compared.
 /// Unit: nanoseconds since an arbitrary origin that is the same for all processes of one host.
 @frozen
+@usableFromInline
 package struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
-    package var nanoseconds: Int64
+    @usableFromInline package var nanoseconds: Int64
 
     @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static let zero = Instant(nanoseconds: 0)
-    package static let distantFuture = Instant(nanoseconds: .max)
+    @inlinable package static var zero: Instant { Instant(nanoseconds: 0) }
+    @inlinable package static var distantFuture: Instant { Instant(nanoseconds: .max) }
 
     @inlinable package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
     @inlinable package static func + (instant: Instant, span: Timespan) -> Instant {
@@ -25,12 +26,13 @@ package struct Instant: Hashable, Comparable, Sendable, BitwiseCopyable {
 ///
 /// `Swift.Duration` has 128 bits and an attosecond unit; the hot path adds and compares these several times per attempt.
 @frozen
+@usableFromInline
 package struct Timespan: Hashable, Comparable, Sendable, BitwiseCopyable, AdditiveArithmetic {
-    package var nanoseconds: Int64
+    @usableFromInline package var nanoseconds: Int64
 
     @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    package static let zero = Timespan(nanoseconds: 0)
+    @inlinable package static var zero: Timespan { Timespan(nanoseconds: 0) }
     @inlinable package static func nanoseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value) }
     @inlinable package static func microseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value * 1_000) }
     @inlinable package static func milliseconds(_ value: Int64) -> Timespan { Timespan(nanoseconds: value * 1_000_000) }
@@ -59,16 +61,17 @@ package struct Timespan: Hashable, Comparable, Sendable, BitwiseCopyable, Additi
 
 /// A point on the wall clock: nanoseconds since 1970-01-01T00:00:00Z, used for display and storage, never for decisions.
 @frozen
+@usableFromInline
 package struct UnixTime: Hashable, Comparable, Sendable, BitwiseCopyable {
-    package var nanoseconds: Int64
+    @usableFromInline package var nanoseconds: Int64
 
     @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
     @inlinable package static func < (left: UnixTime, right: UnixTime) -> Bool { left.nanoseconds < right.nanoseconds }
 }
 
 extension Timespan: Codable {
-    package init(from decoder: any Decoder) throws { nanoseconds = try decoder.singleValueContainer().decode(Int64.self) }
-    package func encode(to encoder: any Encoder) throws {
+    @usableFromInline package init(from decoder: any Decoder) throws { nanoseconds = try decoder.singleValueContainer().decode(Int64.self) }
+    @usableFromInline package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(nanoseconds)
     }

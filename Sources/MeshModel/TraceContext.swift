@@ -1,10 +1,11 @@
 /// What travels with a request so that its spans form one trace (W3C Trace Context, level 2).
 @frozen
+@usableFromInline
 package struct TraceContext: Hashable, Sendable, BitwiseCopyable {
-    package var traceID: TraceID
+    @usableFromInline package var traceID: TraceID
     /// The span that an incoming context names as the parent, and an outgoing one as the sender.
-    package var spanID: SpanID
-    package var flags: UInt8
+    @usableFromInline package var spanID: SpanID
+    @usableFromInline package var flags: UInt8
 
     package static let sampledFlag: UInt8 = 0x01
     package static let randomFlag: UInt8 = 0x02
