@@ -123,8 +123,7 @@ let package = Package(
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),
-        tests("MeshAdminAPITests", ["MeshAdminAPI"]),
-        tests("MeshTerminalTests", ["MeshTerminal", "MeshAdminAPI"]),
+        tests("MeshTerminalTests", ["MeshTerminal"]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("ArchitectureTests", []),

@@ -1,18 +1,16 @@
 /// The head of a response, as offsets into the bytes it was parsed from; one value is used for many responses.
-@frozen
-@usableFromInline
 package struct ResponseHead: ~Copyable {
     /// The bytes of the head with its last line end; where the body begins.
-    @usableFromInline package internal(set) var length: Int = 0
-    @usableFromInline package internal(set) var status: UInt16 = 0
-    @usableFromInline package internal(set) var reason: ByteRange = .empty
-    @usableFromInline package internal(set) var minorVersion: UInt8 = 1
-    @usableFromInline package internal(set) var framing: BodyFraming = .none
+    package internal(set) var length: Int = 0
+    package internal(set) var status: UInt16 = 0
+    package internal(set) var reason: ByteRange = .empty
+    package internal(set) var minorVersion: UInt8 = 1
+    package internal(set) var framing: BodyFraming = .none
     /// Whether the connection can carry another request after this response.
-    @usableFromInline package internal(set) var keepsAlive = true
+    package internal(set) var keepsAlive = true
     /// The value of Upgrade in a 101.
-    @usableFromInline package internal(set) var upgrade: ByteRange?
-    @usableFromInline package internal(set) var fields = FieldList()
+    package internal(set) var upgrade: ByteRange?
+    package internal(set) var fields = FieldList()
 
     package init() {}
 
@@ -31,11 +29,10 @@ package struct ResponseHead: ~Copyable {
 
 /// What a response's framing depends on in the request that it answers.
 @frozen
-@usableFromInline
 package struct AnsweredRequest: Hashable, Sendable, BitwiseCopyable {
-    @usableFromInline package var method: HTTPMethodKind
+    package var method: HTTPMethodKind
     /// Whether the request asked for a switch of protocols, so that 101 is an answer to it.
-    @usableFromInline package var offersUpgrade: Bool
+    package var offersUpgrade: Bool
 
     @inlinable package init(method: HTTPMethodKind, offersUpgrade: Bool = false) {
         self.method = method

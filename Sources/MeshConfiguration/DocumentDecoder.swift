@@ -1,0 +1,287 @@
+import MeshExchange
+import MeshModel
+import MeshPolicy
+
+/// Makes a document of a merged tree. It never fails: what can't be read was reported, and takes its default here, so that what follows
+/// from the rest can still be judged.
+struct DocumentDecoder {
+    let sources: SourceSet
+    let root: ConfigurationNode
+    private let defaultsNode: ConfigurationNode
+
+    init(sources: SourceSet, root: ConfigurationNode) {
+        self.sources = sources
+        self.root = root
+        defaultsNode = root["defaults"] ?? ConfigurationNode(.map([]), at: root.mark)
+    }
+
+    func document(profile: String?, restartsOnChange: Bool) -> MeshDocument {
+        let tiers = root["tiers"]?.elements.compactMap(\.name) ?? []
+        return MeshDocument(
+            name: root["mesh"]?.name ?? "", file: sources.files.first?.path ?? "", folder: sources.files.first?.folder ?? "/",
+            profile: profile,
+            tiers: tiers.isEmpty ? MeshDocument.standardTiers : tiers, allowsCallsWithinTier: root["same_tier"]?.boolean ?? false,
+            restartsOnChange: restartsOnChange, gateway: root.entry("gateway").map(gateway),
+            services: (root["services"]?.entries ?? []).map(service),
+            traces: MeshDocument.Traces(
+                storePath: root[path: "traces", "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } }),
+            defaults: manner(ConfigurationNode(.map([]), at: defaultsNode.mark)))
+    }
+
+    /// A path of the file, absolute.
+    private func path(_ text: String, at mark: SourceMark) -> String {
+        FilePath.join(sources.files.indices.contains(mark.file) ? sources.files[mark.file].folder : "/", text)
+    }
+
+    private func command(_ run: ConfigurationNode, arguments: ConfigurationNode?) -> MeshDocument.Command? {
+        let words = run.list.map { $0.compactMap(\.text) } ?? run.text.map(CommandLine.words) ?? []
+        guard let written = words.first else { return nil }
+        return MeshDocument.Command(
+            executable: written.contains("/") ? path(written, at: run.mark) : written,
+            arguments: words.dropFirst() + (arguments?.list ?? []).compactMap(\.argument), mark: run.list?.first?.mark ?? run.mark,
+            written: written)
+    }
+}
+
+// MARK: - Gateway
+
+extension DocumentDecoder {
+    private func gateway(_ entry: ConfigurationNode.Entry) -> MeshDocument.Gateway {
+        let node = entry.value
+        let listen = (node["listen"]?.elements ?? []).compactMap { element in
+            element.address.map { MeshDocument.Gateway.Listen(address: $0, mark: element.mark) }
+        }
+        var limits = InboundLimits()
+        if let node = node["limits"] {
+            limits = InboundLimits(
+                headBytes: node["head"]?.size ?? limits.headBytes, fields: node["fields"]?.integer(1...10_000) ?? limits.fields,
+                targetBytes: node["uri"]?.size ?? limits.targetBytes, bodyBytes: node["body"]?.size,
+                connections: node["connections"]?.integer(1...10_000_000))
+        }
+        let timeouts = InboundTimeouts()
+        return MeshDocument.Gateway(
+            mark: entry.keyMark, command: node["run"].flatMap { command($0, arguments: nil) },
+            listen: listen.isEmpty
+                ? [MeshDocument.Gateway.Listen(address: MeshDocument.Gateway.standardListen, mark: entry.keyMark)] : listen,
+            threads: node["threads"]?.integer(1...1024), deadline: node["deadline"]?.duration ?? SnapshotConfiguration.defaultDeadline,
+            retryCredit: node["retry_credit"].map { $0.integer(1...100) } ?? 3, routes: routes(node["routes"]),
+            healthPath: node["health"]?.text ?? SnapshotConfiguration.defaultHealthPath,
+            continuesTraces: node["trace_context"]?.word("continue") != nil,
+            trustedProxies: (node["trusted_proxies"]?.elements ?? []).compactMap(\.text), limits: limits,
+            timeouts: InboundTimeouts(
+                head: node[path: "timeouts", "head"]?.duration ?? timeouts.head,
+                idle: node[path: "timeouts", "idle"]?.duration ?? timeouts.idle))
+    }
+
+    private func routes(_ node: ConfigurationNode?) -> [MeshDocument.Route] {
+        if let items = node?.list { return items.flatMap(routes(ofItem:)) }
+        return (node?.entries ?? []).compactMap { entry in
+            guard let key = RouteKey(entry.key) else { return nil }
+            return route(
+                name: entry.key, mark: entry.keyMark, method: key.method, pattern: key.pattern, conditions: "", node: entry.value)
+        }
+    }
+
+    /// One route for each of the methods of an item.
+    private func routes(ofItem node: ConfigurationNode) -> [MeshDocument.Route] {
+        let match = node["match"]
+        guard let pattern = RouteKey(match?["path"]?.text ?? "/**")?.pattern else { return [] }
+        var conditions: [String] = []
+        for key in ["host", "headers", "query"] {
+            guard let value = match?[key] else { continue }
+            let parts = value.entries?.map { "\($0.key)=\($0.value.argument ?? "")" } ?? value.elements.compactMap(\.text)
+            conditions.append("\(key) \(parts.sorted().joined(separator: ","))")
+        }
+        let methods: [String?] = match?["method"]?.elements.compactMap(\.text) ?? [nil]
+        return methods.map { method in
+            route(
+                name: (method.map { $0 + " " } ?? "") + pattern, mark: node.mark, method: method, pattern: pattern,
+                conditions: conditions.joined(separator: "; "), node: node)
+        }
+    }
+
+    private func route(
+        name: String, mark: SourceMark, method: String?, pattern: String, conditions: String, node: ConfigurationNode
+    ) -> MeshDocument.Route {
+        let to = node.scalar == nil ? node["to"] : node
+        var targets: [MeshDocument.Route.Target] = []
+        if let service = to?.name {
+            targets = [MeshDocument.Route.Target(service: service, weight: 100, mark: to?.mark ?? mark)]
+        } else if case .map(let entries)? = to?.content {
+            targets = entries.map { MeshDocument.Route.Target(service: $0.key, weight: $0.value.integer(0...100) ?? 0, mark: $0.keyMark) }
+        }
+        let deadline: RouteDeadline =
+            if node["deadline"]?.word("none") != nil {
+                .none
+            } else if let time = node["deadline"]?.duration {
+                .after(time)
+            } else {
+                .standard
+            }
+        return MeshDocument.Route(
+            name: name, mark: mark, method: method, pattern: pattern, conditions: conditions, targets: targets,
+            timeout: node["timeout"]?.duration, timeoutMark: node["timeout"]?.mark, deadline: deadline,
+            maxDuration: node["max_duration"]?.duration, isIdempotent: node["idempotent"]?.boolean ?? false, rewrite: node["rewrite"]?.text)
+    }
+}
+
+// MARK: - Services
+
+extension DocumentDecoder {
+    private func service(_ entry: ConfigurationNode.Entry) -> MeshDocument.Service {
+        let node = entry.value
+        let calls: [MeshDocument.Call]
+        if let names = node["calls"]?.list {
+            calls = names.compactMap { element in
+                element.name.map {
+                    MeshDocument.Call(service: $0, mark: element.mark, manner: manner(ConfigurationNode(.map([]), at: element.mark)))
+                }
+            }
+        } else {
+            calls = (node["calls"]?.entries ?? []).map { MeshDocument.Call(service: $0.key, mark: $0.keyMark, manner: manner($0.value)) }
+        }
+        return MeshDocument.Service(
+            name: entry.key, mark: entry.keyMark, tier: node["tier"]?.name ?? "", tierMark: node["tier"]?.mark ?? entry.keyMark,
+            runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]), restart: restart(node["restart"]))
+    }
+
+    private func runtime(of node: ConfigurationNode, at mark: SourceMark) -> MeshDocument.Service.Runtime {
+        if let url = node["url"] {
+            return .external(
+                url.elements.compactMap { element in
+                    element.url.map { MeshDocument.Service.URL(url: $0, text: element.text ?? "", mark: element.mark) }
+                })
+        }
+        let replicas = node["replicas"]?.integer(1...1000) ?? 1
+        let environment = variables(node["env"])
+        if let run = node["run"] {
+            guard let command = command(run, arguments: node["args"]) else { return .processes([]) }
+            return .processes([
+                MeshDocument.Version(name: nil, mark: mark, command: command, environment: environment, replicas: replicas, weight: 100)
+            ])
+        }
+        let entries = node["versions"]?.entries ?? []
+        let areWeighted = entries.contains { $0.value["weight"] != nil }
+        return .processes(
+            entries.compactMap { entry in
+                guard let run = entry.value["run"], var command = command(run, arguments: node["args"]) else { return nil }
+                command.arguments += (entry.value["args"]?.list ?? []).compactMap(\.argument)
+                let own = variables(entry.value["env"])
+                return MeshDocument.Version(
+                    name: entry.key, mark: entry.keyMark, command: command,
+                    environment: environment.filter { variable in !own.contains { $0.name == variable.name } } + own,
+                    replicas: entry.value["replicas"]?.integer(1...1000) ?? replicas,
+                    weight: entry.value["weight"]?.integer(0...100) ?? (areWeighted ? 0 : 1))
+            })
+    }
+
+    private func variables(_ node: ConfigurationNode?) -> [MeshDocument.Variable] {
+        (node?.entries ?? []).compactMap { entry in entry.value.argument.map { MeshDocument.Variable(name: entry.key, value: $0) } }
+    }
+
+    private func probe(_ node: ConfigurationNode?) -> MeshDocument.Probe {
+        var probe = MeshDocument.Probe()
+        guard let node else { return probe }
+        if let text = node.text {
+            let parts = text.split(separator: " ", maxSplits: 1)
+            if parts.count == 2 {
+                probe.question = .http(method: String(parts[0]), path: String(parts[1]))
+            } else if text == "tcp" {
+                probe.question = .connect
+            }
+            return probe
+        }
+        if let path = node["get"]?.text { probe.question = .http(method: "GET", path: path) }
+        if node["tcp"]?.boolean == true { probe.question = .connect }
+        if let command = node["exec"]?.text { probe.question = .command(command) }
+        if let pattern = node["log"]?.text { probe.question = .log(pattern: pattern) }
+        probe.every = node["every"]?.duration ?? probe.every
+        probe.timeout = node["timeout"]?.duration ?? probe.timeout
+        probe.failures = node["failures"]?.integer(1...1000) ?? probe.failures
+        probe.within = node["within"]?.duration ?? probe.within
+        return probe
+    }
+
+    private func restart(_ node: ConfigurationNode?) -> MeshDocument.RestartPolicy {
+        let standard = MeshDocument.RestartPolicy()
+        let word = node?.text ?? node?["policy"]?.text
+        return MeshDocument.RestartPolicy(
+            condition: word.flatMap(MeshDocument.RestartPolicy.Condition.init(rawValue:)) ?? .always,
+            backoffBase: node?[path: "backoff", "base"]?.duration ?? standard.backoffBase,
+            backoffMaximum: node?[path: "backoff", "max"]?.duration ?? standard.backoffMaximum)
+    }
+}
+
+// MARK: - Calls
+
+extension DocumentDecoder {
+    /// - Parameter own: what the call itself says; the defaults are laid below it, key by key.
+    private func manner(_ own: ConfigurationNode) -> MeshDocument.Call.Manner {
+        let node = defaultsNode.merged(with: own)
+        let standard = CallPolicy()
+        let policy = CallPolicy(
+            timeout: node["timeout"]?.duration ?? standard.timeout, attemptTimeout: node["attempt_timeout"]?.duration,
+            connectTimeout: node["connect_timeout"]?.duration ?? standard.connectTimeout,
+            idleTimeout: node["idle_timeout"]?.duration ?? standard.idleTimeout, retry: retry(node["retry"]),
+            breaker: node["breaker"]?.isOff == true ? nil : breaker(node["breaker"]),
+            bulkhead: BulkheadPolicy(
+                calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
+                pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
+            slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart)
+        return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
+    }
+
+    private func retry(_ node: ConfigurationNode?) -> RetryPolicy {
+        guard let node else { return RetryPolicy() }
+        if node.word("never") != nil { return .none }
+        let standard = RetryPolicy()
+        let methods = node["methods"]?.elements.compactMap(\.text).reduce(into: MethodSet()) { $0.formUnion(MethodSet(named: $1)) }
+        return RetryPolicy(
+            attempts: node["attempts"]?.integer(1...RetryPolicy.mostAttempts) ?? standard.attempts, on: conditions(node["on"]),
+            methods: methods ?? standard.methods,
+            backoff: BackoffPolicy(
+                base: node[path: "backoff", "base"]?.duration ?? standard.backoff.base,
+                cap: node[path: "backoff", "max"]?.duration ?? standard.backoff.cap),
+            budgetRatio: node["budget"]?.share ?? standard.budgetRatio, reservePerSecond: node["reserve"]?.rate ?? standard.reservePerSecond
+        )
+    }
+
+    /// gRPC status codes by the numbers that the protocol gives them.
+    private static let grpcCodes: [String: UInt32] = [
+        "CANCELLED": 1, "UNKNOWN": 2, "DEADLINE_EXCEEDED": 4, "RESOURCE_EXHAUSTED": 8, "ABORTED": 10, "INTERNAL": 13, "UNAVAILABLE": 14,
+        "DATA_LOSS": 15,
+    ]
+
+    private func conditions(_ node: ConfigurationNode?) -> RetryConditions {
+        guard let node else { return RetryConditions() }
+        var conditions = RetryConditions(kinds: [], statuses: [], grpcCodes: 0)
+        for element in node.elements {
+            if let status = element.integer(400...599) {
+                conditions.statuses.append(status)
+                continue
+            }
+            switch element.text {
+            case "connect": conditions.kinds.insert(.connect)
+            case "reset": conditions.kinds.insert(.reset)
+            case "timeout": conditions.kinds.insert(.timeout)
+            case "5xx": conditions.kinds.insert(.serverError)
+            case let word?: if let code = Self.grpcCodes[word] { conditions.grpcCodes |= 1 << code }
+            case nil: break
+            }
+        }
+        return conditions
+    }
+
+    private func breaker(_ node: ConfigurationNode?) -> BreakerPolicy {
+        let standard = BreakerPolicy()
+        guard let node else { return standard }
+        let slow = node["slow"].map { slow in
+            BreakerPolicy.SlowCalls(over: slow["over"]?.duration ?? .seconds(1), share: slow["share"]?.share ?? 0.5)
+        }
+        return BreakerPolicy(
+            errorRate: node["errors"]?.share ?? standard.errorRate,
+            consecutive: node["consecutive"]?.integer(1...10_000) ?? standard.consecutive,
+            minCalls: node["min_calls"]?.integer(1...1_000_000) ?? standard.minCalls, window: node["window"]?.duration ?? standard.window,
+            openFor: node["open_for"]?.duration ?? standard.openFor, maxOpen: node["max_open"]?.duration ?? standard.maxOpen, slow: slow)
+    }
+}

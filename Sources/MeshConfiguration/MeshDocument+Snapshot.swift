@@ -1,0 +1,82 @@
+package import MeshExchange
+package import MeshModel
+
+extension MeshDocument {
+    /// Who starts before whom: every service after those that it calls, inner tiers first, the gateway last. External services don't start.
+    package var startOrder: [String] {
+        var order: [String] = []
+        var visited: Set<String> = []
+        func visit(_ service: MeshDocument.Service) {
+            guard visited.insert(service.name).inserted else { return }
+            for call in service.calls { if let callee = self.service(named: call.service) { visit(callee) } }
+            if !service.isExternal { order.append(service.name) }
+        }
+        for tier in tiers.reversed() { for service in services where service.tier == tier { visit(service) } }
+        for service in services { visit(service) }
+        if gateway?.command != nil { order.append(Self.gatewayName) }
+        return order
+    }
+
+    /// What a service, or the gateway, has to know to carry its calls; nil for a name that isn't known.
+    ///
+    /// - Parameter endpoints: where the instances of a service of ours are now; not asked for external services.
+    package func snapshotConfiguration(
+        for name: String, revision: UInt64, endpoints: (String) -> [Endpoint]
+    ) -> SnapshotConfiguration? {
+        if name == Self.gatewayName, let gateway {
+            var callees: [String] = []
+            for target in gateway.routes.flatMap(\.targets) where !callees.contains(target.service) { callees.append(target.service) }
+            return SnapshotConfiguration(
+                revision: revision, mesh: self.name, tiers: tiers, service: name, tier: tiers.first ?? "", replicas: 1,
+                destinations: callees.compactMap { destination($0, defaults, endpoints) }, routes: gateway.routes.map(\.configuration),
+                deadline: gateway.deadline, healthPath: gateway.healthPath, traceContextContinues: gateway.continuesTraces,
+                trustedProxies: gateway.trustedProxies, limits: gateway.limits, timeouts: gateway.timeouts)
+        }
+        guard let service = service(named: name) else { return nil }
+        return SnapshotConfiguration(
+            revision: revision, mesh: self.name, tiers: tiers, service: name, tier: service.tier, replicas: Swift.max(service.replicas, 1),
+            destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) })
+    }
+
+    private func destination(_ name: String, _ manner: MeshDocument.Call.Manner, _ endpoints: (String) -> [Endpoint])
+        -> DestinationConfiguration?
+    {
+        guard let service = service(named: name) else { return nil }
+        let named = service.versions.compactMap { version in version.name.map { VersionWeight(name: $0, weight: Double(version.weight)) } }
+        return DestinationConfiguration(
+            service: name, tier: service.tier, policy: manner.policy,
+            endpoints: service.isExternal ? service.urls.compactMap(\.endpoint) : endpoints(name), versions: named,
+            isExternal: service.isExternal)
+    }
+}
+
+extension MeshDocument.Route {
+    var configuration: RouteConfiguration {
+        RouteConfiguration(
+            method: method, pattern: pattern,
+            targets: targets.map { RouteTarget(service: $0.service, weight: targets.count == 1 ? 1 : Double($0.weight)) }, timeout: timeout,
+            deadline: deadline, maxDuration: maxDuration, idempotent: isIdempotent, rewrite: rewrite, name: name)
+    }
+}
+
+extension MeshDocument.Service.URL {
+    /// The address as an endpoint; nil for `https`, which is not spoken yet: nothing may go out in the clear instead.
+    ///
+    /// Its id is made of the text, so that what is kept by it (connections, breakers) outlives a reload.
+    var endpoint: Endpoint? {
+        guard !url.isSecure else { return nil }
+        return Endpoint(
+            instance: InstanceID(stableFor: text), addresses: [.tcp(host: url.host, port: url.port)], authority: url.authority,
+            basePath: url.basePath)
+    }
+}
+
+extension InstanceID {
+    /// A UUID of version 8 (RFC 9562, 5.8) from two FNV-1a hashes of a text.
+    init(stableFor text: String) {
+        func hash(_ basis: UInt64) -> UInt64 { text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 } }
+        self.init(
+            high: hash(0xcbf2_9ce4_8422_2325) & 0xffff_ffff_ffff_0fff | 0x8000,
+            low: hash(0x8422_2325_cbf2_9ce4) & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000)
+    }
+}

@@ -1,0 +1,216 @@
+package import MeshExchange
+package import MeshModel
+package import MeshPolicy
+
+/// A mesh as mesh.yaml says it, with every default filled in and every path made absolute.
+package struct MeshDocument: Sendable {
+    package var name: String
+    /// The file, as it was asked for.
+    package var file: String
+    /// Its folder, absolute: where relative paths start, and processes too.
+    package var folder: String
+    package var profile: String?
+    /// From the outside in.
+    package var tiers: [String]
+    package var allowsCallsWithinTier: Bool
+    package var restartsOnChange: Bool
+    package var gateway: Gateway?
+    /// In the order of the file.
+    package var services: [Service]
+    package var traces: Traces
+    /// What `defaults:` makes of every call, the gateway's first of all.
+    package var defaults: Call.Manner
+
+    /// The name that the gateway has among services: in `ps`, in spans, in snapshots.
+    package static let gatewayName = "gateway"
+    package static let standardTiers = ["edge", "domain", "enterprise"]
+
+    package func service(named name: String) -> Service? { services.first { $0.name == name } }
+
+    /// The tier of a service or of the gateway, which stands in the first one; nil for a name that isn't known.
+    package func tier(of name: String) -> String? {
+        name == Self.gatewayName && gateway != nil ? tiers.first : service(named: name)?.tier
+    }
+
+    /// How many processes run when all is well; the daemon not counted.
+    package var processCount: Int {
+        services.reduce(gateway?.command == nil ? 0 : 1) { $0 + $1.replicas }
+    }
+}
+
+extension MeshDocument {
+    /// The way in from the outside.
+    package struct Gateway: Sendable {
+        package var mark: SourceMark
+        /// nil where the gateway is started by hand.
+        package var command: Command?
+        package var listen: [Listen]
+        /// nil for one per core.
+        package var threads: Int?
+        package var deadline: Timespan
+        /// nil where it is off.
+        package var retryCredit: Int?
+        package var routes: [Route]
+        package var healthPath: String
+        package var continuesTraces: Bool
+        package var trustedProxies: [String]
+        package var limits: InboundLimits
+        package var timeouts: InboundTimeouts
+
+        package static let standardListen = SocketAddress.tcp(host: "0.0.0.0", port: 8080)
+
+        package struct Listen: Hashable, Sendable {
+            package var address: SocketAddress
+            package var mark: SourceMark
+        }
+    }
+
+    /// What becomes of the requests of one pattern.
+    package struct Route: Sendable {
+        /// As findings and traces call it: `/orders/**`, `GET /search`.
+        package var name: String
+        package var mark: SourceMark
+        package var method: String?
+        /// As it is written; `RoutePattern` reads it.
+        package var pattern: String
+        /// Conditions besides method and path, in one text: two routes with the same conditions are the same route.
+        package var conditions: String
+        package var targets: [Target]
+        package var timeout: Timespan?
+        package var timeoutMark: SourceMark?
+        package var deadline: RouteDeadline
+        package var maxDuration: Timespan?
+        package var isIdempotent: Bool
+        package var rewrite: String?
+
+        package struct Target: Hashable, Sendable {
+            package var service: String
+            package var weight: Int
+            package var mark: SourceMark
+        }
+    }
+
+    /// A service behind the gateway.
+    package struct Service: Sendable {
+        package var name: String
+        package var mark: SourceMark
+        package var tier: String
+        package var tierMark: SourceMark
+        package var runtime: Runtime
+        package var calls: [Call]
+        package var readiness: Probe
+        package var restart: RestartPolicy
+
+        package enum Runtime: Sendable {
+            /// Ours: one version at least.
+            case processes([Version])
+            /// Others': called, never started.
+            case external([URL])
+        }
+
+        package struct URL: Hashable, Sendable {
+            package var url: MeshURL
+            package var text: String
+            package var mark: SourceMark
+        }
+
+        package var versions: [Version] { if case .processes(let versions) = runtime { versions } else { [] } }
+        package var urls: [URL] { if case .external(let urls) = runtime { urls } else { [] } }
+        package var isExternal: Bool { if case .external = runtime { true } else { false } }
+        /// Processes, or addresses of an external service.
+        package var replicas: Int { versions.reduce(0) { $0 + $1.replicas } }
+        var endpointCount: Int { isExternal ? urls.count : replicas }
+    }
+
+    /// One version of a service; a service without `versions:` has one that has no name.
+    package struct Version: Sendable {
+        package var name: String?
+        package var mark: SourceMark
+        package var command: Command
+        package var environment: [Variable]
+        package var replicas: Int
+        /// Its share of the calls, relative to the other versions'.
+        package var weight: Int
+    }
+
+    package struct Variable: Hashable, Sendable {
+        package var name: String
+        package var value: String
+    }
+
+    /// What is run.
+    package struct Command: Hashable, Sendable {
+        /// An absolute path, or a bare name to be looked up in PATH.
+        package var executable: String
+        package var arguments: [String]
+        package var mark: SourceMark
+        /// The executable as the file has it.
+        package var written: String
+    }
+
+    /// An entry of `calls:`.
+    package struct Call: Sendable {
+        package var service: String
+        package var mark: SourceMark
+        package var manner: Manner
+
+        /// How calls on an edge behave, and which of it was said.
+        package struct Manner: Sendable {
+            package var policy: CallPolicy
+            /// With the defaults below it.
+            var node: ConfigurationNode
+            /// Without them.
+            var ownNode: ConfigurationNode
+        }
+
+        package var policy: CallPolicy { manner.policy }
+    }
+
+    /// How it is found out whether a process is fit to get requests.
+    package struct Probe: Hashable, Sendable {
+        package enum Question: Hashable, Sendable {
+            case http(method: String, path: String)
+            case connect
+            case command(String)
+            case log(pattern: String)
+        }
+
+        package var question: Question
+        package var every: Timespan
+        package var timeout: Timespan
+        package var failures: Int
+        package var within: Timespan
+
+        package init(
+            question: Question = .http(method: "GET", path: "/healthz"), every: Timespan = .seconds(1), timeout: Timespan = .seconds(1),
+            failures: Int = 3, within: Timespan = .seconds(30)
+        ) {
+            self.question = question
+            self.every = every
+            self.timeout = timeout
+            self.failures = failures
+            self.within = within
+        }
+    }
+
+    /// What is done when a process ends.
+    package struct RestartPolicy: Hashable, Sendable {
+        package enum Condition: String, Hashable, Sendable { case always, onFailure = "on_failure", never }
+
+        package var condition: Condition
+        /// Before the first restart; doubled for each that follows soon.
+        package var backoffBase: Timespan
+        package var backoffMaximum: Timespan
+
+        package init(condition: Condition = .always, backoffBase: Timespan = .milliseconds(200), backoffMaximum: Timespan = .seconds(30)) {
+            self.condition = condition
+            self.backoffBase = backoffBase
+            self.backoffMaximum = backoffMaximum
+        }
+    }
+
+    package struct Traces: Hashable, Sendable {
+        /// Absolute; nil for the place below the state folder.
+        package var storePath: String?
+    }
+}

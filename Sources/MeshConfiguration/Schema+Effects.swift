@@ -1,0 +1,34 @@
+extension Schema {
+    /// What is accepted and checked, but not carried out by this version: `map.key`, or `map.key=word` for one value of a key.
+    /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
+    static let withoutEffect: Set<String> = [
+        "top.metrics", "top.registry=etcd", "profile.metrics", "profile.registry=etcd", "profile.watch",
+        "gateway.retry_credit", "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
+        "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
+        "match.host", "match.headers", "match.query",
+        "route.max_duration", "route.redirect", "route.headers", "route.rate_limit", "route.criticality", "route.mirror", "route.sticky",
+        "route.cors", "route.respond", "route.fault",
+        "routeItem.max_duration", "routeItem.redirect", "routeItem.headers", "routeItem.rate_limit", "routeItem.criticality",
+        "routeItem.mirror", "routeItem.sticky", "routeItem.cors", "routeItem.respond", "routeItem.fault",
+        "service.env_file", "service.secrets", "service.live", "service.startup", "service.limits", "service.deploy", "service.on",
+        "service.sidecar=process", "service.url=https",
+        "probe.exec", "probe.log",
+        "call.eject", "call.hedge", "call.limit", "call.protocol", "call.tls", "call.fault",
+        "call.balance=round_robin", "call.balance=least_requests", "balance.hash",
+        "traces.keep=sampled", "store.for", "store.max", "traces.export", "traces.otlp_listen",
+    ]
+
+    static func hasEffect(_ map: MapName, _ key: String) -> Bool { !withoutEffect.contains("\(map.rawValue).\(key)") }
+
+    /// Whether one value of a key is carried out.
+    static func hasEffect(_ map: MapName, _ key: String, value: ConfigurationNode) -> Bool {
+        !withoutEffect.contains("\(map.rawValue).\(key)=\(effectWord(value))")
+    }
+
+    /// The word by which a value stands in the table: itself, the scheme of a URL (the last of several), or `sampled` for a map.
+    private static func effectWord(_ value: ConfigurationNode) -> String {
+        let texts = (value.list ?? [value]).compactMap { $0.scalar?.text }
+        guard let text = texts.max() else { return "sampled" }
+        return text.firstRange(of: "://").map { String(text[..<$0.lowerBound]) } ?? text
+    }
+}
