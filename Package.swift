@@ -123,7 +123,8 @@ let package = Package(
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),
-        tests("MeshTerminalTests", ["MeshTerminal"]),
+        tests("MeshAdminAPITests", ["MeshAdminAPI"]),
+        tests("MeshTerminalTests", ["MeshTerminal", "MeshAdminAPI"]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("ArchitectureTests", []),

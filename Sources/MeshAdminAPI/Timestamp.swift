@@ -7,6 +7,9 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     package init(_ unix: UnixTime) { self.unix = unix }
     package init(nanoseconds: Int64) { unix = UnixTime(nanoseconds: nanoseconds) }
 
+    /// Since 1970-01-01T00:00:00Z.
+    package var nanoseconds: Int64 { unix.nanoseconds }
+
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.unix < right.unix }
 
     /// Reads RFC 3339 with any number of fraction digits and any offset; nil for anything else.

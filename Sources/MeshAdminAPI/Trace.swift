@@ -10,7 +10,7 @@ package struct TraceSummary: Hashable, Sendable, Codable {
     package var durationMS: Double
     /// Every service that has a span in it, in the order of their first spans.
     package var services: [String]
-    /// Attempts of all calls together.
+    /// The most attempts that any one call of the trace took: 1 when nothing was retried.
     package var attempts: Int
     /// Response flags (`UT`, `URX`, …) of any span in it, each once.
     package var flags: [String]
@@ -76,16 +76,28 @@ package struct TraceDetail: Hashable, Sendable, Codable {
     package var spans: [TraceSpan]
     /// How this trace stands against others of its route, where enough of them are stored to say so.
     package var comparison: TraceComparison?
+    /// What made it slow or fail, in one line; nil where nothing stands out.
+    package var why: String?
+    /// False while a span is known to be missing.
+    package var complete: Bool?
+    /// How many spans are named as a parent, or counted as lost, and are not here.
+    package var missing: Int?
 
-    package init(traceID: String, spans: [TraceSpan], comparison: TraceComparison? = nil) {
+    package init(
+        traceID: String, spans: [TraceSpan], comparison: TraceComparison? = nil, why: String? = nil, complete: Bool? = nil,
+        missing: Int? = nil
+    ) {
         self.traceID = traceID
         self.spans = spans
         self.comparison = comparison
+        self.why = why
+        self.complete = complete
+        self.missing = missing
     }
 
     private enum CodingKeys: String, CodingKey {
         case traceID = "trace_id"
-        case spans, comparison
+        case spans, comparison, why, complete, missing
     }
 }
 
@@ -118,6 +130,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
     package var name: String
     package var startUnixNano: Int64
     package var durationNS: Int64
+    /// Its time without that of the calls and spans below it; nil where the daemon did not say.
+    package var selfNS: Int64?
     /// `ok`, `error` or `unset`, as OpenTelemetry's status.
     package var status: String
     package var attributes: [String: AttributeValue]
@@ -161,7 +175,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
 
     package init(
         spanID: String, parentSpanID: String?, service: String, tier: String, instance: String, kind: Kind, name: String,
-        startUnixNano: Int64, durationNS: Int64, status: String = "unset", attributes: [String: AttributeValue] = [:], events: [Event] = []
+        startUnixNano: Int64, durationNS: Int64, selfNS: Int64? = nil, status: String = "unset", attributes: [String: AttributeValue] = [:],
+        events: [Event] = []
     ) {
         self.spanID = spanID
         self.parentSpanID = parentSpanID
@@ -172,6 +187,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         self.name = name
         self.startUnixNano = startUnixNano
         self.durationNS = durationNS
+        self.selfNS = selfNS
         self.status = status
         self.attributes = attributes
         self.events = events
@@ -183,6 +199,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         case service, tier, instance, kind, name
         case startUnixNano = "start_unix_nano"
         case durationNS = "duration_ns"
+        case selfNS = "self_ns"
         case status, attributes, events
     }
 
@@ -197,6 +214,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         try container.encode(name, forKey: .name)
         try container.encode(startUnixNano, forKey: .startUnixNano)
         try container.encode(durationNS, forKey: .durationNS)
+        try container.encodeIfPresent(selfNS, forKey: .selfNS)
         try container.encode(status, forKey: .status)
         try container.encode(attributes, forKey: .attributes)
         try container.encode(events, forKey: .events)

@@ -4,10 +4,13 @@ package struct UpRequest: Hashable, Sendable, Codable {
     package var file: String
     /// Consent to changes that would otherwise be asked about.
     package var yes: Bool
+    /// The environment of the one who asks: what `${VAR}` in the file means, and the base of every instance's environment.
+    package var environment: [String: String]
 
-    package init(file: String, yes: Bool = true) {
+    package init(file: String, yes: Bool = true, environment: [String: String]) {
         self.file = file
         self.yes = yes
+        self.environment = environment
     }
 }
 

@@ -1,19 +1,21 @@
 /// The bytes that HTTP/1.1 gives a meaning to, and its character classes as bit sets (RFC 9110 5.6, RFC 3986 2).
+@frozen
+@usableFromInline
 package enum ASCII {
-    package static let tab: UInt8 = 0x09
-    package static let lineFeed: UInt8 = 0x0a
-    package static let carriageReturn: UInt8 = 0x0d
-    package static let space: UInt8 = 0x20
-    package static let hash: UInt8 = 0x23
-    package static let percent: UInt8 = 0x25
-    package static let comma: UInt8 = 0x2c
-    package static let hyphen: UInt8 = 0x2d
-    package static let dot: UInt8 = 0x2e
-    package static let slash: UInt8 = 0x2f
-    package static let colon: UInt8 = 0x3a
-    package static let semicolon: UInt8 = 0x3b
-    package static let question: UInt8 = 0x3f
-    package static let delete: UInt8 = 0x7f
+    @inlinable package static var tab: UInt8 { 0x09 }
+    @inlinable package static var lineFeed: UInt8 { 0x0a }
+    @inlinable package static var carriageReturn: UInt8 { 0x0d }
+    @inlinable package static var space: UInt8 { 0x20 }
+    @inlinable package static var hash: UInt8 { 0x23 }
+    @inlinable package static var percent: UInt8 { 0x25 }
+    @inlinable package static var comma: UInt8 { 0x2c }
+    @inlinable package static var hyphen: UInt8 { 0x2d }
+    @inlinable package static var dot: UInt8 { 0x2e }
+    @inlinable package static var slash: UInt8 { 0x2f }
+    @inlinable package static var colon: UInt8 { 0x3a }
+    @inlinable package static var semicolon: UInt8 { 0x3b }
+    @inlinable package static var question: UInt8 { 0x3f }
+    @inlinable package static var delete: UInt8 { 0x7f }
 
     @inlinable package static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
     @inlinable package static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
@@ -40,7 +42,7 @@ package enum ASCII {
     @inlinable @inline(__always)
     static func contains(_ byte: UInt8, low: UInt64, high: UInt64) -> Bool {
         guard byte < 0x80 else { return false }
-        return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 != 0
+        return (byte < 0x40 ? low : high) &>> UInt64(byte & 0x3f) & 1 != 0
     }
 }
 
@@ -55,27 +57,37 @@ extension ASCII {
     @inline(__always)
     static func word(_ text: StaticString) -> UInt64 {
         var result: UInt64 = 0
-        for index in 0..<text.utf8CodeUnitCount { result |= UInt64(text.utf8Start[index]) << UInt64(index &* 8) }
+        for index in 0..<text.utf8CodeUnitCount { result |= UInt64(text.utf8Start[index]) &<< UInt64(index &* 8) }
         return result
     }
+
+    /// Four characters likewise.
+    @inline(__always)
+    static func half(_ text: StaticString) -> UInt32 { UInt32(truncatingIfNeeded: word(text)) }
 
     @inline(__always)
     static func byte(_ base: UnsafeRawPointer, _ offset: Int) -> UInt8 { base.load(fromByteOffset: offset, as: UInt8.self) }
 
+    /// Whether CR LF is at `offset`; both bytes must be there.
+    @inline(__always)
+    static func isLineEnd(_ base: UnsafeRawPointer, _ offset: Int) -> Bool {
+        UInt16(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)) == 0x0a0d
+    }
+
     /// The first offset in `start..<end` whose byte is neither a letter nor a hyphen; `end` when there is none.
     ///
-    /// Eight bytes at once; never reads at or after `end`. No sum below carries from one byte to the next.
+    /// Eight bytes at once; never reads at or after `end`. Sums carry out of bytes beyond ASCII only, which are hits themselves, so
+    /// the lowest hit is exact.
     @inline(__always)
     static func skipLettersAndHyphens(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int {
         var index = start
         while index &+ 8 <= end {
             let bytes = word(base, index)
-            let seven = bytes & 0x7f7f_7f7f_7f7f_7f7f
-            let lower = seven | 0x2020_2020_2020_2020
+            let lower = bytes | 0x2020_2020_2020_2020
             let letter = (lower &+ 0x1f1f_1f1f_1f1f_1f1f) & ~(lower &+ 0x0505_0505_0505_0505)
-            let notHyphen = (seven ^ 0x2d2d_2d2d_2d2d_2d2d) &+ 0x7f7f_7f7f_7f7f_7f7f
+            let notHyphen = (bytes ^ 0x2d2d_2d2d_2d2d_2d2d) &+ 0x7f7f_7f7f_7f7f_7f7f
             let other = (~letter & notHyphen | bytes) & 0x8080_8080_8080_8080
-            if other != 0 { return index &+ other.trailingZeroBitCount >> 3 }
+            if other != 0 { return index &+ other.trailingZeroBitCount &>> 3 }
             index &+= 8
         }
         while index < end {
@@ -93,17 +105,25 @@ extension ASCII {
     static func skipText(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int {
         var index = start
         while true {
-            while index &+ 8 <= end {
-                let bytes = word(base, index)
-                let stops =
-                    ((bytes &- 0x2020_2020_2020_2020) | (bytes &+ 0x0101_0101_0101_0101)) & ~bytes & 0x8080_8080_8080_8080
-                if stops != 0 {
-                    index &+= stops.trailingZeroBitCount >> 3
+            while index &+ 16 <= end {
+                let first = word(base, index)
+                let second = word(base, index &+ 8)
+                let firstStops = ((first &- 0x2020_2020_2020_2020) | (first &+ 0x0101_0101_0101_0101)) & ~first
+                let secondStops = ((second &- 0x2020_2020_2020_2020) | (second &+ 0x0101_0101_0101_0101)) & ~second
+                if (firstStops | secondStops) & 0x8080_8080_8080_8080 != 0 {
+                    let stops = firstStops & 0x8080_8080_8080_8080
+                    if stops != 0 {
+                        index &+= stops.trailingZeroBitCount &>> 3
+                    } else {
+                        index &+= 8 &+ (secondStops & 0x8080_8080_8080_8080).trailingZeroBitCount &>> 3
+                    }
                     break
                 }
-                index &+= 8
+                index &+= 16
             }
-            guard index < end, isText(byte(base, index)) else { return index }
+            guard index < end else { return index }
+            let byte = byte(base, index)
+            guard byte != carriageReturn, isText(byte) else { return index }
             index &+= 1
         }
     }
@@ -114,7 +134,7 @@ extension ASCII {
         while index &+ 8 <= end {
             let bytes = word(base, index) ^ 0x0a0a_0a0a_0a0a_0a0a
             let hits = (bytes &- 0x0101_0101_0101_0101) & ~bytes & 0x8080_8080_8080_8080
-            if hits != 0 { return index &+ hits.trailingZeroBitCount >> 3 }
+            if hits != 0 { return index &+ hits.trailingZeroBitCount &>> 3 }
             index &+= 8
         }
         while index < end {

@@ -2,9 +2,10 @@
 ///
 /// Invariant: `end` never exceeds the bytes that the parser was given; what it means ends when those bytes are gone.
 @frozen
+@usableFromInline
 package struct ByteRange: Hashable, Sendable, BitwiseCopyable {
-    package var start: UInt32
-    package var count: UInt32
+    @usableFromInline package var start: UInt32
+    @usableFromInline package var count: UInt32
 
     @inlinable package init(start: UInt32, count: UInt32) {
         self.start = start
@@ -17,7 +18,7 @@ package struct ByteRange: Hashable, Sendable, BitwiseCopyable {
         self.count = UInt32(truncatingIfNeeded: end &- start)
     }
 
-    package static let empty = ByteRange(start: 0, count: 0)
+    @inlinable package static var empty: ByteRange { ByteRange(start: 0, count: 0) }
 
     @inlinable package var lowerBound: Int { Int(start) }
     @inlinable package var upperBound: Int { Int(start) &+ Int(count) }
@@ -26,42 +27,42 @@ package struct ByteRange: Hashable, Sendable, BitwiseCopyable {
 
 extension UnsafeRawBufferPointer {
     /// The bytes of `range`, rebased to zero.
-    package subscript(range: ByteRange) -> UnsafeRawBufferPointer {
+    @inlinable package subscript(range: ByteRange) -> UnsafeRawBufferPointer {
         precondition(range.upperBound <= count, "a range of another message")
         guard let base = baseAddress else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         return UnsafeRawBufferPointer(start: base + range.lowerBound, count: Int(range.count))
     }
 
     /// The bytes from `start` to before `end`, rebased to zero.
-    package func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+    @inlinable package func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
         precondition(start >= 0 && start <= end && end <= count, "a range outside the bytes")
         guard let base = baseAddress else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         return UnsafeRawBufferPointer(start: base + start, count: end &- start)
     }
 
     /// Whether these bytes are `text`, byte for byte.
-    package func equals(_ text: StaticString) -> Bool {
+    @inlinable package func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         for index in 0..<count where self[index] != text.utf8Start[index] { return false }
         return true
     }
 
     /// Whether these bytes are `text`, which is in lower case, in any case of ASCII letters.
-    package func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    @inlinable package func equalsIgnoringCase(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         for index in 0..<count where ASCII.lowercase(self[index]) != text.utf8Start[index] { return false }
         return true
     }
 
     /// Whether these bytes are those of `other` in any case of ASCII letters.
-    package func equalsIgnoringCase(_ other: UnsafeRawBufferPointer) -> Bool {
+    @inlinable package func equalsIgnoringCase(_ other: UnsafeRawBufferPointer) -> Bool {
         guard count == other.count else { return false }
         for index in 0..<count where ASCII.lowercase(self[index]) != ASCII.lowercase(other[index]) { return false }
         return true
     }
 
     /// These bytes without spaces and tabs at both ends (RFC 9110 5.6.3, OWS).
-    package var trimmed: UnsafeRawBufferPointer {
+    @inlinable package var trimmed: UnsafeRawBufferPointer {
         var start = 0
         var end = count
         while start < end, ASCII.isBlank(self[start]) { start &+= 1 }

@@ -1,6 +1,7 @@
 /// Where written bytes go: a buffer that grows at its end.
 ///
 /// Writers are generic over it, so that each kind of buffer gets its own code without existentials.
+@usableFromInline
 package protocol ByteSink {
     mutating func append(_ bytes: UnsafeRawBufferPointer)
     /// Makes room for `capacity` bytes, lets `write` fill it from the front, and keeps as many as it says.
@@ -45,19 +46,20 @@ extension ByteSink {
 ///
 /// Writing past the end is fatal.
 @frozen
+@usableFromInline
 package struct RegionSink: ByteSink {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let capacity: Int
-    package private(set) var count: Int
+    @usableFromInline package internal(set) var count: Int
 
     /// `region` must not be empty.
-    package init(_ region: UnsafeMutableRawBufferPointer) {
+    @inlinable package init(_ region: UnsafeMutableRawBufferPointer) {
         base = region.baseAddress!
         capacity = region.count
         count = 0
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         precondition(bytes.count <= capacity &- count, "the region is too small for the message")
         guard let source = bytes.baseAddress else { return }
@@ -65,7 +67,7 @@ package struct RegionSink: ByteSink {
         count &+= bytes.count
     }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     package mutating func append(atMost room: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {
         precondition(room <= capacity &- count, "the region is too small for the message")
         count &+= write(UnsafeMutableRawBufferPointer(start: base + count, count: room))
@@ -73,9 +75,9 @@ package struct RegionSink: ByteSink {
 }
 
 extension [UInt8]: ByteSink {
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) { append(contentsOf: bytes) }
+    @inlinable package mutating func append(_ bytes: UnsafeRawBufferPointer) { append(contentsOf: bytes) }
 
-    package mutating func append(atMost capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {
+    @inlinable package mutating func append(atMost capacity: Int, _ write: (UnsafeMutableRawBufferPointer) -> Int) {
         append(
             contentsOf: [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
                 count = write(UnsafeMutableRawBufferPointer(buffer))

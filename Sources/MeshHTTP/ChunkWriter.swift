@@ -1,4 +1,6 @@
 /// Writes the chunked coding (RFC 9112 7.1): `begin`, the data, `end` for each chunk, then `last`, or `zero`, trailers and an empty line.
+@frozen
+@usableFromInline
 package enum ChunkWriter {
     /// The most bytes that `begin` and `end` write around the data.
     package static let overhead = 20

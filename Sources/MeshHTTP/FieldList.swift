@@ -1,13 +1,14 @@
 /// One field line of a head or trailer section, by offsets.
 @frozen
+@usableFromInline
 package struct Field: Hashable, Sendable, BitwiseCopyable {
     @usableFromInline var nameStart: UInt32
     @usableFromInline var valueStart: UInt32
     @usableFromInline var valueCount: UInt32
     @usableFromInline var nameCount: UInt16
-    package let known: KnownField
+    @usableFromInline package let known: KnownField
     /// Whether `Connection` names this field, so that it ends here (RFC 9110 7.6.1).
-    package internal(set) var isNominated: Bool
+    @usableFromInline package internal(set) var isNominated: Bool
 
     @inline(__always)
     init(nameStart: Int, nameEnd: Int, valueStart: Int, valueEnd: Int, known: KnownField) {
@@ -28,16 +29,17 @@ package struct Field: Hashable, Sendable, BitwiseCopyable {
 ///
 /// Not copyable and without reference counts: it is read several times per request by code that must not pay for either.
 @frozen
+@usableFromInline
 package struct FieldList: ~Copyable, @unchecked Sendable {
     @usableFromInline var storage: UnsafeMutablePointer<Field>?
     @usableFromInline var capacity: Int
-    package internal(set) var count: Int
+    @usableFromInline package internal(set) var count: Int
     /// Which known fields are here at all.
-    package internal(set) var present: FieldSet
+    @usableFromInline package internal(set) var present: FieldSet
     /// Which of them are here more than once.
-    package internal(set) var repeated: FieldSet
+    @usableFromInline package internal(set) var repeated: FieldSet
 
-    package init() {
+    @inlinable package init() {
         storage = nil
         capacity = 0
         count = 0
@@ -45,7 +47,7 @@ package struct FieldList: ~Copyable, @unchecked Sendable {
         repeated = FieldSet()
     }
 
-    deinit { storage?.deallocate() }
+    @inlinable deinit { storage?.deallocate() }
 
     @inlinable package var indices: Range<Int> { 0..<count }
     @inlinable package var isEmpty: Bool { count == 0 }
@@ -53,6 +55,14 @@ package struct FieldList: ~Copyable, @unchecked Sendable {
     @inlinable package subscript(index: Int) -> Field {
         precondition(index >= 0 && index < count, "no such field")
         return storage.unsafelyUnwrapped[index]
+    }
+
+    /// Where the first field of a kind is; it must be there.
+    @inline(__always)
+    func index(of known: KnownField) -> Int {
+        var index = 0
+        while index < count, storage.unsafelyUnwrapped[index].known != known { index &+= 1 }
+        return index
     }
 
     /// The first field of a kind; nil, at the cost of one bit test, where there is none.
@@ -83,9 +93,9 @@ package struct FieldList: ~Copyable, @unchecked Sendable {
         if count == capacity { grow() }
         (storage.unsafelyUnwrapped + count).initialize(to: field)
         count &+= 1
-        let set = FieldSet(field.known)
-        repeated.bits |= present.bits & set.bits
-        present.bits |= set.bits
+        let bit = FieldSet(field.known).bits
+        repeated.bits |= present.bits & bit
+        present.bits |= bit
     }
 
     @inline(__always)

@@ -23,11 +23,12 @@ struct FieldScanner {
         _ base: UnsafeRawPointer, _ end: Int, into fields: inout FieldList, limit: Int
     ) throws(MessageError) -> Int? {
         guard canRead(base, end) else { return nil }
+        var line = line
         while line < end {
             let start = line
             var index = ASCII.skipLettersAndHyphens(base, start, end)
             guard index < end else { break }
-            var known = KnownField.other
+            let known: KnownField
             if _fastPath(ASCII.byte(base, index) == ASCII.colon && index > start) {
                 known = KnownField.recognize(base, start, index &- start)
             } else {
@@ -46,20 +47,30 @@ struct FieldScanner {
             while index < end, ASCII.isBlank(ASCII.byte(base, index)) { index &+= 1 }
             let valueStart = index
             index = ASCII.skipText(base, index, end)
-            guard index &+ 1 < end else {
-                if index < end, ASCII.byte(base, index) != ASCII.carriageReturn { throw FieldScanner.badText(ASCII.byte(base, index)) }
+            guard index &+ 1 < end, ASCII.isLineEnd(base, index) else {
+                try FieldScanner.requireLineEnd(base, index, end)
                 break
             }
-            guard ASCII.byte(base, index) == ASCII.carriageReturn else { throw FieldScanner.badText(ASCII.byte(base, index)) }
-            guard ASCII.byte(base, index &+ 1) == ASCII.lineFeed else { throw MessageError(.bareCarriageReturn) }
             var valueEnd = index
             while valueEnd > valueStart, ASCII.isBlank(ASCII.byte(base, valueEnd &- 1)) { valueEnd &-= 1 }
             guard fields.count < limit else { throw MessageError(.tooManyFields) }
             fields.append(Field(nameStart: start, nameEnd: nameEnd, valueStart: valueStart, valueEnd: valueEnd, known: known))
             line = index &+ 2
         }
+        self.line = line
         scanned = end
         return nil
+    }
+
+    /// Throws where the byte at `index`, which is no text, cannot begin a line end; returns where the bytes end too early to tell.
+    @inline(never)
+    static func requireLineEnd(_ base: UnsafeRawPointer, _ index: Int, _ end: Int) throws(MessageError) {
+        guard index < end else { return }
+        switch ASCII.byte(base, index) {
+        case ASCII.carriageReturn: if index &+ 1 < end { throw MessageError(.bareCarriageReturn) }
+        case ASCII.lineFeed: throw MessageError(.bareLineFeed)
+        default: throw MessageError(.fieldValue)
+        }
     }
 
     /// The colon behind a name that is not of letters and hyphens alone; nil where the bytes end first.
@@ -85,11 +96,5 @@ struct FieldScanner {
             index &+= 1
         }
         return nil
-    }
-
-    /// What is wrong about a byte that is no text and no carriage return.
-    @inline(never)
-    static func badText(_ byte: UInt8) -> MessageError {
-        MessageError(byte == ASCII.lineFeed ? .bareLineFeed : .fieldValue)
     }
 }

@@ -37,8 +37,20 @@ enum FieldSemantics {
     /// More options than this are an attack: each is compared with each field.
     static let mostOptions = 32
 
+    /// Asked only where there is a Connection field.
     static func connection(_ fields: inout FieldList, _ bytes: UnsafeRawBufferPointer) throws(MessageError) -> ConnectionOptions {
         var options = ConnectionOptions()
+        // What nearly every message says that says anything. Text has no byte that 0x20 would turn into one of these.
+        if !fields.repeated.contains(.connection) {
+            let value = bytes[fields[fields.index(of: .connection)].value]
+            if let base = value.baseAddress, value.count == 10,
+                ASCII.word(base, 0) | 0x2020_2020_2020_2020 == ASCII.word("keep-ali"),
+                ASCII.word(base, 2) | 0x2020_2020_2020_2020 == ASCII.word("ep-alive")
+            {
+                options.keepAlive = true
+                return options
+            }
+        }
         var count = 0
         for index in fields.indices where fields[index].known == .connection {
             var list = ListElements(bytes[fields[index].value])
@@ -79,6 +91,7 @@ enum FieldSemantics {
 ///
 /// Not for lists whose elements may hold quoted commas.
 @frozen
+@usableFromInline
 package struct ListElements {
     @usableFromInline var rest: UnsafeRawBufferPointer
     @usableFromInline var index = 0

@@ -1,5 +1,6 @@
 /// How long the body of a message is (RFC 9112 6.3).
 @frozen
+@usableFromInline
 package enum BodyFraming: Hashable, Sendable, BitwiseCopyable {
     case none
     case length(UInt64)
@@ -21,6 +22,7 @@ package enum BodyFraming: Hashable, Sendable, BitwiseCopyable {
 
 /// The methods that change how a message is read or whether it may be sent again.
 @frozen
+@usableFromInline
 package enum HTTPMethodKind: UInt8, Hashable, Sendable, BitwiseCopyable {
     case other, get, head, post, put, delete, connect, options, trace, patch
 
@@ -34,27 +36,15 @@ package enum HTTPMethodKind: UInt8, Hashable, Sendable, BitwiseCopyable {
 
     /// The method that a token names; names are case-sensitive.
     package init(_ token: UnsafeRawBufferPointer) {
-        if token.equals("GET") {
-            self = .get
-        } else if token.equals("HEAD") {
-            self = .head
-        } else if token.equals("POST") {
-            self = .post
-        } else if token.equals("PUT") {
-            self = .put
-        } else if token.equals("DELETE") {
-            self = .delete
-        } else if token.equals("CONNECT") {
-            self = .connect
-        } else if token.equals("OPTIONS") {
-            self = .options
-        } else if token.equals("TRACE") {
-            self = .trace
-        } else if token.equals("PATCH") {
-            self = .patch
-        } else {
-            self = .other
-        }
+        self =
+            switch token.count {
+            case 3: token.equals("GET") ? .get : token.equals("PUT") ? .put : .other
+            case 4: token.equals("POST") ? .post : token.equals("HEAD") ? .head : .other
+            case 5: token.equals("PATCH") ? .patch : token.equals("TRACE") ? .trace : .other
+            case 6: token.equals("DELETE") ? .delete : .other
+            case 7: token.equals("OPTIONS") ? .options : token.equals("CONNECT") ? .connect : .other
+            default: .other
+            }
     }
 }
 

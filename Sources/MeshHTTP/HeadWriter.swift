@@ -2,6 +2,8 @@
 ///
 /// Each `write` leaves out the fields that are dropped and those that `Connection` named, and does not write the empty line, so that
 /// fields can be added; `HeadWriter.end` closes the head.
+@frozen
+@usableFromInline
 package enum HeadWriter {
     @inlinable @inline(__always)
     package static func field<Sink: ByteSink>(_ name: StaticString, _ value: UnsafeRawBufferPointer, into sink: inout Sink) {

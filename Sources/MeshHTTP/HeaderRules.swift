@@ -1,4 +1,6 @@
 /// Which fields end at a hop, and which are taken off or set at the mesh's borders.
+@frozen
+@usableFromInline
 package enum HeaderRules {
     /// Those that RFC 9110 7.6.1 ends at each hop; those that `Connection` names are marked in the list of fields itself.
     package static let hopByHop: FieldSet = [.connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade]

@@ -2,6 +2,7 @@
 ///
 /// At most 64 cases, so that a set of them is one word; every name of the mesh's own begins with `mesh-`.
 @frozen
+@usableFromInline
 package enum KnownField: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
     case other
     case host, contentLength, transferEncoding
@@ -59,39 +60,68 @@ package enum KnownField: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyabl
 
 /// A set of known fields.
 @frozen
+@usableFromInline
 package struct FieldSet: Hashable, Sendable, BitwiseCopyable, ExpressibleByArrayLiteral {
-    package var bits: UInt64
+    @usableFromInline package var bits: UInt64
 
     @inlinable package init(bits: UInt64 = 0) { self.bits = bits }
-    @inlinable package init(_ field: KnownField) { bits = 1 << UInt64(field.rawValue) }
+    @inlinable package init(_ field: KnownField) { bits = 1 &<< UInt64(field.rawValue) }
     @inlinable package init(arrayLiteral elements: KnownField...) {
         self.init()
         for element in elements { insert(element) }
     }
 
-    @inlinable package func contains(_ field: KnownField) -> Bool { bits >> UInt64(field.rawValue & 63) & 1 != 0 }
+    @inlinable package func contains(_ field: KnownField) -> Bool { bits &>> UInt64(field.rawValue) & 1 != 0 }
     @inlinable package func union(_ other: FieldSet) -> FieldSet { FieldSet(bits: bits | other.bits) }
     @inlinable package func intersection(_ other: FieldSet) -> FieldSet { FieldSet(bits: bits & other.bits) }
     @inlinable package func subtracting(_ other: FieldSet) -> FieldSet { FieldSet(bits: bits & ~other.bits) }
-    @inlinable package mutating func insert(_ field: KnownField) { bits |= 1 << UInt64(field.rawValue) }
-    @inlinable package mutating func remove(_ field: KnownField) { bits &= ~(1 << UInt64(field.rawValue)) }
+    @inlinable package mutating func insert(_ field: KnownField) { bits |= 1 &<< UInt64(field.rawValue) }
+    @inlinable package mutating func remove(_ field: KnownField) { bits &= ~(1 &<< UInt64(field.rawValue)) }
     @inlinable package var isEmpty: Bool { bits == 0 }
 }
 
 extension KnownField {
-    /// The field that a name means, told by its length and its words; `name` holds letters and hyphens only, in any case.
+    /// The field that a name means; it holds letters and hyphens only, in any case.
     ///
-    /// Setting 0x20 in every byte lowers letters and leaves hyphens; it would blur other bytes, which is why they may not be here.
+    /// Most names are nobody's: their length and first four letters tell.
     @inline(__always)
     static func recognize(_ base: UnsafeRawPointer, _ start: Int, _ count: Int) -> KnownField {
+        guard count >= 4 else { return identify(base, start, count) }
+        let head = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: start, as: UInt32.self)) | 0x2020_2020
+        let isCandidate: Bool
+        switch count {
+        case 4: isCandidate = head == ASCII.half("host") || head == ASCII.half("date")
+        case 6: isCandidate = head == ASCII.half("expe")
+        case 7: isCandidate = head == ASCII.half("trai") || head == ASCII.half("upgr") || head == ASCII.half("bagg")
+        case 9: isCandidate = head == ASCII.half("forw")
+        case 10: isCandidate = head == ASCII.half("conn") || head == ASCII.half("keep") || head == ASCII.half("trac")
+        case 11: isCandidate = head == ASCII.half("trac") || head == ASCII.half("retr") || head == ASCII.half("grpc")
+        case 12:
+            isCandidate =
+                head == ASCII.half("cont") || head == ASCII.half("x-re") || head == ASCII.half("grpc") || head == ASCII.half("prox")
+        case 14: isCandidate = head == ASCII.half("cont")
+        case 15: isCandidate = head == ASCII.half("x-fo") || head == ASCII.half("idem")
+        case 16: isCandidate = head == ASCII.half("prox") || head == ASCII.half("x-fo")
+        case 17: isCandidate = head == ASCII.half("tran") || head == ASCII.half("x-fo")
+        case 22: isCandidate = head == ASCII.half("grpc")
+        default: isCandidate = false
+        }
+        return isCandidate || head == ASCII.half("mesh") ? identify(base, start, count) : .other
+    }
+
+    /// The same, told by the length and all letters.
+    ///
+    /// Setting 0x20 in every byte lowers letters and leaves hyphens; it would blur other bytes, which is why they may not be here.
+    @inline(never)
+    private static func identify(_ base: UnsafeRawPointer, _ start: Int, _ count: Int) -> KnownField {
         let spaces: UInt64 = 0x2020_2020_2020_2020
         guard count >= 8 else {
             guard count >= 2 else { return .other }
             var word: UInt64 = 0
             if start &+ count >= 8 {
-                word = (ASCII.word(base, start &+ count &- 8) | spaces) >> UInt64(64 &- count &* 8)
+                word = (ASCII.word(base, start &+ count &- 8) | spaces) &>> UInt64(64 &- count &* 8)
             } else {
-                for index in 0..<count { word |= UInt64(ASCII.byte(base, start &+ index) | 0x20) << UInt64(index &* 8) }
+                for index in 0..<count { word |= UInt64(ASCII.byte(base, start &+ index) | 0x20) &<< UInt64(index &* 8) }
             }
             switch count {
             case 2: return word == ASCII.word("te") ? .te : .other

@@ -184,7 +184,7 @@ package struct RequestHeadParser: Sendable {
         guard scheme > 0 else { throw MessageError(.targetForm) }
         var slash = scheme
         while slash < pathEnd &- start, target[slash] != ASCII.slash { slash &+= 1 }
-        guard Authority(target.slice(scheme, slash)) != nil else { throw MessageError(.invalidHost) }
+        guard Authority.isValid(target.slice(scheme, slash)) else { throw MessageError(.invalidHost) }
         head.form = .absolute
         head.authority = ByteRange(from: start &+ scheme, to: start &+ slash)
         head.path = ByteRange(from: start &+ slash, to: pathEnd)
@@ -196,8 +196,8 @@ package struct RequestHeadParser: Sendable {
         let present = head.fields.present
         if _fastPath(present.contains(.host)) {
             guard !head.fields.repeated.contains(.host) else { throw MessageError(.repeatedHost) }
-            let host = head.fields.first(.host).unsafelyUnwrapped.value
-            guard Authority(bytes[host]) != nil else { throw MessageError(.invalidHost) }
+            let host = head.fields[head.fields.index(of: .host)].value
+            guard Authority.isValid(bytes[host]) else { throw MessageError(.invalidHost) }
             if head.authority == nil { head.authority = host }
         } else if head.minorVersion > 0 {
             throw MessageError(.missingHost)
@@ -207,8 +207,9 @@ package struct RequestHeadParser: Sendable {
             guard !present.contains(.contentLength) else { throw MessageError(.contentLengthAndTransferEncoding) }
             try FieldSemantics.requireChunked(head.fields, bytes)
             head.framing = .chunked
-        } else if let field = head.fields.first(.contentLength) {
+        } else if present.contains(.contentLength) {
             guard !head.fields.repeated.contains(.contentLength) else { throw MessageError(.repeatedContentLength) }
+            let field = head.fields[head.fields.index(of: .contentLength)]
             head.framing = .length(try FieldSemantics.contentLength(bytes[field.value]))
         }
         head.keepsAlive = head.minorVersion > 0

@@ -1,16 +1,18 @@
 /// The head of a response, as offsets into the bytes it was parsed from; one value is used for many responses.
+@frozen
+@usableFromInline
 package struct ResponseHead: ~Copyable {
     /// The bytes of the head with its last line end; where the body begins.
-    package internal(set) var length: Int = 0
-    package internal(set) var status: UInt16 = 0
-    package internal(set) var reason: ByteRange = .empty
-    package internal(set) var minorVersion: UInt8 = 1
-    package internal(set) var framing: BodyFraming = .none
+    @usableFromInline package internal(set) var length: Int = 0
+    @usableFromInline package internal(set) var status: UInt16 = 0
+    @usableFromInline package internal(set) var reason: ByteRange = .empty
+    @usableFromInline package internal(set) var minorVersion: UInt8 = 1
+    @usableFromInline package internal(set) var framing: BodyFraming = .none
     /// Whether the connection can carry another request after this response.
-    package internal(set) var keepsAlive = true
+    @usableFromInline package internal(set) var keepsAlive = true
     /// The value of Upgrade in a 101.
-    package internal(set) var upgrade: ByteRange?
-    package internal(set) var fields = FieldList()
+    @usableFromInline package internal(set) var upgrade: ByteRange?
+    @usableFromInline package internal(set) var fields = FieldList()
 
     package init() {}
 
@@ -29,10 +31,11 @@ package struct ResponseHead: ~Copyable {
 
 /// What a response's framing depends on in the request that it answers.
 @frozen
+@usableFromInline
 package struct AnsweredRequest: Hashable, Sendable, BitwiseCopyable {
-    package var method: HTTPMethodKind
+    @usableFromInline package var method: HTTPMethodKind
     /// Whether the request asked for a switch of protocols, so that 101 is an answer to it.
-    package var offersUpgrade: Bool
+    @usableFromInline package var offersUpgrade: Bool
 
     @inlinable package init(method: HTTPMethodKind, offersUpgrade: Bool = false) {
         self.method = method

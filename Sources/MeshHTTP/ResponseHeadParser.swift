@@ -79,10 +79,10 @@ package struct ResponseHeadParser: Sendable {
         } else if ASCII.byte(base, 12) != ASCII.carriageReturn {
             throw MessageError(ASCII.byte(base, 12) == ASCII.lineFeed ? .bareLineFeed : .statusLine)
         }
-        guard index < end else { return nil }
-        guard ASCII.byte(base, index) == ASCII.carriageReturn else { throw FieldScanner.badText(ASCII.byte(base, index)) }
-        guard index &+ 1 < end else { return nil }
-        guard ASCII.byte(base, index &+ 1) == ASCII.lineFeed else { throw MessageError(.bareCarriageReturn) }
+        guard index &+ 1 < end, ASCII.isLineEnd(base, index) else {
+            try FieldScanner.requireLineEnd(base, index, end)
+            return nil
+        }
         return index &+ 2
     }
 
@@ -99,7 +99,8 @@ package struct ResponseHeadParser: Sendable {
             upgrades = options.upgrade
         }
         var length: UInt64?
-        if let field = head.fields.first(.contentLength) {
+        if present.contains(.contentLength) {
+            let field = head.fields[head.fields.index(of: .contentLength)]
             guard !head.fields.repeated.contains(.contentLength) else { throw MessageError(.repeatedContentLength) }
             length = try FieldSemantics.contentLength(bytes[field.value])
         }

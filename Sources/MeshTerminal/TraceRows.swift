@@ -1,0 +1,215 @@
+import MeshAdminAPI
+
+/// One line of a waterfall: a piece of work, a failed try, or a wait.
+struct TraceRow: Hashable, Sendable {
+    enum Kind: Hashable, Sendable { case work, failed, backoff }
+
+    var tier: String
+    var label: String
+    /// Which attempt of its call it is (`#1`), where there are several.
+    var ordinal: String?
+    var depth: Int
+    var kind: Kind
+    /// Nanoseconds since the trace's start.
+    var start: Int64
+    var end: Int64
+    /// A status or a flag that is worth a word.
+    var note: String?
+    /// Its time without that of what it called; nil where it called nothing.
+    var selfTime: Int64?
+
+    var duration: Int64 { end - start }
+}
+
+/// The rows of one trace and the sums over them.
+///
+/// A call is shown by its attempts, an attempt by the span of the one who served it; what lies between the caller's span and that of
+/// the callee is time of the mesh and the wire. Invariant: with nothing in parallel, all self times, backoffs, failed attempts and
+/// `meshAndWire` add up to `total`.
+struct TraceRows: Sendable {
+    private(set) var rows: [TraceRow] = []
+    private(set) var total: Int64 = 0
+    private(set) var meshAndWire: Int64 = 0
+    /// Failed attempts that were followed by another, and the waits between.
+    private(set) var retryCost: Int64 = 0
+
+    private let children: [String: [TraceSpan]]
+    private let origin: Int64
+    /// Inside a call but outside of every attempt's server.
+    private var gaps: [Interval] = []
+    /// Somebody works or waits on purpose.
+    private var busy: [Interval] = []
+
+    init(_ trace: TraceDetail) {
+        // A span that came twice, or names itself as its parent, would never end.
+        var ids: Set<String> = []
+        let ordered = trace.spans.enumerated().sorted { ($0.element.startUnixNano, $0.offset) < ($1.element.startUnixNano, $1.offset) }
+            .map(\.element).filter { ids.insert($0.spanID).inserted && $0.spanID != $0.parentSpanID }
+        children = Dictionary(grouping: ordered.filter { $0.parentSpanID != nil }) { $0.parentSpanID ?? "" }
+        let roots = ordered.filter { span in span.parentSpanID.map { !ids.contains($0) } ?? true }
+        origin = roots.map(\.startUnixNano).min() ?? 0
+        for root in roots { visit(root, depth: 0, isRoot: true) }
+        total = rows.map(\.end).max() ?? 0
+        meshAndWire = Interval.measure(gaps, without: busy)
+    }
+
+    private func interval(of span: TraceSpan) -> Interval {
+        Interval(start: span.startUnixNano - origin, end: span.startUnixNano - origin + max(0, span.durationNS))
+    }
+
+    private mutating func visit(_ span: TraceSpan, depth: Int, isRoot: Bool) {
+        switch span.kind {
+        case .call: visitCall(span, depth: depth)
+        case .attempt: visitAttempt(span, number: nil, depth: depth)
+        case .backoff: addBackoff(span, depth: depth)
+        default:
+            let label = isRoot || span.kind == .internal ? Self.route(span.name) : span.service
+            addWork(span, label: label, depth: depth, shownAs: nil, note: span.statusNote(over: isRoot ? 399 : 499))
+        }
+    }
+
+    /// - Parameter shownAs: the interval to draw in place of the span's own.
+    private mutating func addWork(
+        _ span: TraceSpan, label: String, ordinal: String? = nil, depth: Int, shownAs: Interval?, note: String?, hasFailed: Bool? = nil
+    ) {
+        let below = children[span.spanID] ?? []
+        let shown = shownAs ?? interval(of: span)
+        let own = Interval.subtract(below.map(interval), from: shown)
+        busy += own
+        let selfTime = below.isEmpty ? nil : span.selfNS ?? own.reduce(0) { $0 + $1.length }
+        rows.append(
+            TraceRow(
+                tier: span.tier, label: label, ordinal: ordinal, depth: depth, kind: hasFailed ?? span.hasFailed ? .failed : .work,
+                start: shown.start,
+                end: shown.end, note: note, selfTime: selfTime))
+        for child in below { visit(child, depth: depth + 1, isRoot: false) }
+    }
+
+    private mutating func visitCall(_ call: TraceSpan, depth: Int) {
+        let below = children[call.spanID] ?? []
+        let attempts = below.filter { $0.kind == .attempt }
+        guard !attempts.isEmpty else {
+            // Refused before a try was made (an open breaker, no endpoint), or what was tried is lost.
+            let shown = interval(of: call)
+            busy.append(shown)
+            rows.append(
+                TraceRow(
+                    tier: call.text("mesh.destination_tier") ?? "", label: call.destination, depth: depth,
+                    kind: call.hasFailed ? .failed : .work,
+                    start: shown.start, end: shown.end, note: call.statusNote(over: 399), selfTime: nil))
+            for child in below { visit(child, depth: depth + 1, isRoot: false) }
+            return
+        }
+        let first = rows.count
+        var number = 0
+        for child in below {
+            guard child.kind == .attempt else {
+                visit(child, depth: depth, isRoot: false)
+                continue
+            }
+            number += 1
+            let row = rows.count
+            visitAttempt(child, number: attempts.count > 1 ? child.attributes["mesh.attempt"]?.integer ?? number : nil, depth: depth)
+            if number < attempts.count { retryCost += rows[row].duration }
+        }
+        let shown = rows[first...].filter { $0.depth == depth }.map { Interval(start: $0.start, end: $0.end) }
+        gaps += Interval.subtract(shown, from: interval(of: call))
+    }
+
+    private mutating func visitAttempt(_ attempt: TraceSpan, number: Int?, depth: Int) {
+        let below = children[attempt.spanID] ?? []
+        let server = below.first { $0.kind == .server }
+        let label = server?.service ?? attempt.destination
+        let ordinal = number.map { "#\($0)" }
+        let note = attempt.statusNote(over: 399) ?? server?.statusNote(over: 399)
+        guard let server else {
+            let shown = interval(of: attempt)
+            busy.append(shown)
+            rows.append(
+                TraceRow(
+                    tier: attempt.text("mesh.destination_tier") ?? "", label: label, ordinal: ordinal, depth: depth,
+                    kind: attempt.hasFailed ? .failed : .work,
+                    start: shown.start, end: shown.end, note: note, selfTime: nil))
+            for child in below { visit(child, depth: depth + 1, isRoot: false) }
+            return
+        }
+        // Where the caller gave up first, its view counts: the server may have gone on for long.
+        let givenUp = attempt.hasFailed && interval(of: attempt).end < interval(of: server).end
+        addWork(
+            server, label: label, ordinal: ordinal, depth: depth, shownAs: givenUp ? interval(of: attempt) : nil, note: note,
+            hasFailed: attempt.hasFailed || server.hasFailed)
+        for child in below where child.spanID != server.spanID { visit(child, depth: depth + 1, isRoot: false) }
+    }
+
+    private mutating func addBackoff(_ span: TraceSpan, depth: Int) {
+        let shown = interval(of: span)
+        busy.append(shown)
+        retryCost += shown.length
+        rows.append(
+            TraceRow(tier: "", label: "backoff", depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil, selfTime: nil)
+        )
+    }
+
+    /// A route without the `/**` that says that it takes what is below, too.
+    private static func route(_ name: String) -> String { name.hasSuffix("/**") ? String(name.dropLast(3)) : name }
+}
+
+extension TraceSpan {
+    fileprivate func text(_ key: String) -> String? { attributes[key]?.description }
+
+    fileprivate var destination: String { text("mesh.destination") ?? name }
+
+    private var statusCode: Int? { attributes["http.response.status_code"]?.integer }
+    private var flag: String? { text("mesh.flag").flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// Failed as a breaker sees it: a 4xx is an answer.
+    fileprivate var hasFailed: Bool {
+        if let statusCode { return statusCode >= 500 || (flag != nil && kind != .server) }
+        return flag != nil || status == "error"
+    }
+
+    /// What to say behind the bar: the status above `limit`, with the flag where there is one.
+    fileprivate func statusNote(over limit: Int) -> String? {
+        let parts = [statusCode.flatMap { $0 > limit ? String($0) : nil }, flag].compactMap { $0 }
+        if parts.isEmpty { return statusCode == nil && status == "error" ? "error" : nil }
+        return parts.joined(separator: " ")
+    }
+}
+
+/// A stretch of time; empty where the end is not after the start.
+struct Interval: Hashable, Sendable {
+    var start: Int64
+    var end: Int64
+
+    var length: Int64 { max(0, end - start) }
+
+    /// The parts of `whole` that none of `parts` covers, in order.
+    static func subtract(_ parts: [Interval], from whole: Interval) -> [Interval] {
+        var left: [Interval] = []
+        var position = whole.start
+        for part in parts.sorted(by: { $0.start < $1.start }) where part.end > position {
+            if part.start >= whole.end { break }
+            if part.start > position { left.append(Interval(start: position, end: part.start)) }
+            position = part.end
+        }
+        if position < whole.end { left.append(Interval(start: position, end: whole.end)) }
+        return left
+    }
+
+    /// The length of what any of `parts` and none of `others` covers.
+    static func measure(_ parts: [Interval], without others: [Interval]) -> Int64 {
+        union(parts).reduce(0) { sum, part in sum + subtract(others, from: part).reduce(0) { $0 + $1.length } }
+    }
+
+    static func union(_ parts: [Interval]) -> [Interval] {
+        var result: [Interval] = []
+        for part in parts.filter({ $0.length > 0 }).sorted(by: { $0.start < $1.start }) {
+            if let last = result.last, part.start <= last.end {
+                result[result.count - 1].end = max(last.end, part.end)
+            } else {
+                result.append(part)
+            }
+        }
+        return result
+    }
+}
