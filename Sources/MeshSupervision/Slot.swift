@@ -1,0 +1,98 @@
+internal import MeshModel
+
+/// What the supervisor holds of one replica; only the supervisor touches it.
+final class Slot {
+    var spec: ReplicaSpec
+    /// What the incarnation that lives was started from.
+    var running: ReplicaSpec?
+    let folder: InstanceFolder
+    var machine: ReplicaMachine
+    /// As bound; empty before the first bind.
+    var addresses: [SocketAddress]
+    /// Bound here and not given to a shim yet.
+    var sockets: [ListeningSocket] = []
+    var client: ShimClient?
+    var following: Task<Void, Never>?
+    var timer: Task<Void, any Error>?
+    var timerFor: Instant?
+    var probes: [ReplicaMachine.Role: Task<Void, Never>] = [:]
+    var instance: InstanceID?
+    var processID: Int32?
+    var processStartTime: Int64?
+    var startedAt: UnixTime?
+    var logOffset: Int64 = 0
+    var lastSample: ProcessSample?
+    /// A start failed, or it began to crash in a loop, since it was last asked for.
+    var startHasFailed = false
+    /// The shim was told to leave: the end of its connection is no loss.
+    var isLeaving = false
+
+    init(spec: ReplicaSpec, running: ReplicaSpec?, folder: InstanceFolder, addresses: [SocketAddress]) {
+        self.spec = spec
+        self.running = running
+        self.folder = folder
+        self.addresses = addresses
+        machine = ReplicaMachine(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
+    }
+
+    /// A machine that has not lived yet takes the probes and the backoff of what is wanted now.
+    func adoptPolicies() {
+        guard !machine.mayLive else { return }
+        machine.adoptPolicies(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
+    }
+
+    var isSettled: Bool {
+        switch machine.state {
+        case .ready, .crashLoop, .stopped: true
+        case .starting, .unready, .draining: startHasFailed
+        }
+    }
+
+    func note(_ report: ReplicaMachine.Report) {
+        switch report {
+        case .startFailed, .waiting(_, crashLoop: true): startHasFailed = true
+        case .ready: startHasFailed = false
+        case .exited, .stopped:
+            processID = nil
+            processStartTime = nil
+            for probe in probes.values { probe.cancel() }
+            probes = [:]
+        case .launching, .running, .adopted, .unready, .draining, .waiting, .shimLost: break
+        }
+    }
+
+    var probeTarget: ProbeRunner.Target? {
+        guard let instance else { return nil }
+        let spec = running ?? spec
+        return ProbeRunner.Target(
+            address: addresses.first, instance: instance, logPath: folder.log, logOffset: logOffset, workingFolder: spec.workingFolder,
+            environment: spec.environment)
+    }
+
+    var listeners: [(name: String, address: SocketAddress, socket: ListeningSocket?)] {
+        let listen = (running ?? spec).listen
+        return addresses.enumerated().map { index, address in
+            (
+                index < listen.count ? listen[index].name : "listener\(index)", address,
+                index < sockets.count ? sockets[index] : nil
+            )
+        }
+    }
+
+    func letGo() {
+        timer?.cancel()
+        following?.cancel()
+        for probe in probes.values { probe.cancel() }
+        client?.disconnect()
+        client = nil
+    }
+
+    func snapshot(_ now: Instant) -> ReplicaSnapshot {
+        ReplicaSnapshot(
+            service: spec.service, tier: spec.tier, replica: spec.replica, version: (running ?? spec).version, state: machine.state,
+            instance: instance, processID: processID, processStartTime: processStartTime, shimProcessID: client?.processID,
+            addresses: addresses, restarts: machine.restarts, failures: machine.failures, startedAt: processID == nil ? nil : startedAt,
+            lastExit: machine.lastExit, nextRestartIn: machine.nextStart.map { max(.zero, $0 - now) }, reason: machine.reason,
+            isOutdated: processID != nil && running != nil && running != spec)
+    }
+}

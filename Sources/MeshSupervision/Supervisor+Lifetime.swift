@@ -1,0 +1,99 @@
+internal import CMeshSystem
+internal import Glibc
+package import MeshModel
+
+/// The first and the last that a daemon does.
+extension Supervisor {
+    package struct Adoption: Hashable, Sendable {
+        package var replica: String
+        /// Nil if the slot could not be taken in.
+        package var snapshot: ReplicaSnapshot?
+        /// What ended while no daemon looked, oldest first.
+        package var exits: [ExitReport]
+        package var problem: String?
+    }
+
+    /// Takes in every replica of the state folder: what lives goes on under its shim, or under a new one if that was lost.
+    ///
+    /// What is wanted and died meanwhile is started again if `startsDead`; otherwise (for `mesh down`) it stays stopped.
+    /// `since`: the time from which on ends are news; by default all that the records tell.
+    package func adopt(startsDead: Bool, since: UnixTime = UnixTime(nanoseconds: 0)) async -> [Adoption] {
+        var adoptions: [Adoption] = []
+        for replica in Files.names(in: configuration.stateFolder + "/instances") {
+            let folder = folder(replica)
+            guard slots[replica] == nil, InstanceFolder.problem(withReplicaName: replica) == nil,
+                let stored = StoredReplica.load(from: folder)
+            else { continue }
+            let slot = Slot(spec: stored.wanted, running: stored.running, folder: folder, addresses: stored.addresses)
+            var adoption = Adoption(replica: replica, snapshot: nil, exits: [], problem: nil)
+            do {
+                try folder.make()
+                try await open(slot, wanted: stored.isWanted)
+                adoption.exits = ShimRecord.read(folder).exits.filter { $0.endedAt > since }
+                if !slot.machine.mayLive {
+                    let last = adoption.exits.last
+                    apply(slot.machine.foundDead(last, SystemClock.now(), wanted: stored.isWanted && startsDead), to: slot)
+                }
+                adoption.snapshot = snapshot(of: replica)
+            } catch {
+                adoption.problem = "\(error)"
+            }
+            adoptions.append(adoption)
+        }
+        return adoptions
+    }
+
+    /// Ends a replica and its shim, and removes the slot: neither process nor socket is left. Its log and record stay.
+    package func remove(_ replica: String) async {
+        guard let slot = slots[replica] else { return }
+        apply(slot.machine.stopRequested(SystemClock.now()), to: slot)
+        // The shim kills after the grace, the machine two seconds later.
+        let deadline = SystemClock.now() + slot.spec.stopGrace + .seconds(Int64(6))
+        let stopped = await wait(until: deadline) { $0[replica].map { $0 !== slot || !$0.machine.mayLive } ?? true }
+        guard isCurrent(slot) else { return }
+        slots[replica] = nil
+        slot.timer?.cancel()
+        slot.isLeaving = true
+        if let client = slot.client {
+            client.send(.exit)
+            await client.end(by: SystemClock.now() + .seconds(Int64(3)))
+        }
+        slot.letGo()
+        if !stopped { await endByForce(slot) }
+        for path in [
+            slot.folder.shimSocket, slot.folder.serviceSocket, slot.folder.standardOutput, slot.folder.standardError, slot.folder.wanted,
+            slot.folder.specification,
+        ] {
+            Files.remove(path)
+        }
+        for case .unix(let path) in slot.addresses { Files.remove(path) }
+        tellWatchers()
+    }
+
+    /// Whatever carries the incarnation's id in its environment.
+    private func endByForce(_ slot: Slot) async {
+        guard let instance = slot.instance else { return }
+        let deadline = SystemClock.now() + .seconds(Int64(3))
+        while mesh_signal_marked("MESH_INSTANCE=\(instance)", SIGKILL) > 0, SystemClock.now() < deadline {
+            try? await SystemClock.sleep(until: SystemClock.now() + .milliseconds(5))
+        }
+    }
+
+    /// Ends everything, wave after wave, callers first (`StartPlan.stopOrder`); what is in no wave ends last.
+    ///
+    /// Bounded by the graces of the waves. `progress` hears of every replica that is gone.
+    package func stopAll(order: [[String]], progress: @Sendable (String) -> Void = { _ in }) async {
+        for wave in order + [Array(Set(slots.values.map(\.spec.service)))] {
+            let replicas = slots.values.filter { wave.contains($0.spec.service) }.map(\.spec.replica).sorted()
+            await withTaskGroup(of: String.self) { group in
+                for replica in replicas {
+                    group.addTask {
+                        await self.remove(replica)
+                        return replica
+                    }
+                }
+                for await replica in group { progress(replica) }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+internal import Glibc
+internal import MeshModel
+
+/// How a slot comes to its shim, and what the shim says.
+extension Supervisor {
+    /// What was met when a slot was opened.
+    enum Met {
+        case nothing
+        case shim(ShimState)
+        case failure(String)
+    }
+
+    static let answerTimeout = Timespan.seconds(Int64(5))
+
+    /// Takes a slot in: with the shim that runs, or with a new one if only its service runs, or without.
+    func open(_ slot: Slot, wanted: Bool) async throws(StartError) {
+        slots[slot.spec.replica] = slot
+        let now = SystemClock.now()
+        switch await meet(slot) {
+        case .nothing:
+            let exit = ShimRecord.read(slot.folder).exits.last
+            if let exit { slot.instance = exit.instance }
+        case .failure(let reason):
+            slots[slot.spec.replica] = nil
+            throw .invalid("\(slot.spec.replica): \(reason); see `mesh doctor`")
+        case .shim(let state) where state.childProcessID != 0:
+            take(state, into: slot)
+            apply(slot.machine.foundAlive(now, wanted: wanted), to: slot)
+        case .shim(let state):
+            slot.instance = state.instance
+        }
+    }
+
+    /// Connects to the shim, or launches one if there is none but there must be, since a service of this slot lives.
+    private func meet(_ slot: Slot) async -> Met {
+        if let client = try? ShimClient.connect(slot.folder), let state = await follow(client, slot) { return .shim(state) }
+        let record = ShimRecord.read(slot.folder)
+        guard let start = record.unfinished, start.boot == ProcessHandle.boot else {
+            // Its socket was swept away, but it lives: the lock of the slot would keep another out.
+            return await endStray(record, slot)
+        }
+        _ = start
+        return await launch(slot)
+    }
+
+    private func endStray(_ record: ShimRecord, _ slot: Slot) async -> Met {
+        guard let shim = record.shim, shim.boot == ProcessHandle.boot,
+            let process = ProcessHandle(processID: shim.processID, startTime: shim.startTime)
+        else { return .nothing }
+        process.signal(SIGTERM)
+        if await process.ended(by: SystemClock.now() + Self.answerTimeout) == nil { process.signal(SIGKILL) }
+        return .nothing
+    }
+
+    /// A new shim, with the sockets that were bound for it.
+    private func launch(_ slot: Slot) async -> Met {
+        do {
+            let client = try ShimClient.launch(
+                executable: configuration.shimExecutable, folder: slot.folder, listeners: slot.listeners, stopGrace: slot.spec.stopGrace)
+            slot.sockets = []
+            guard let state = await follow(client, slot) else { return .failure(slot.machine.reason ?? "its shim ended at once") }
+            return .shim(state)
+        } catch {
+            return .failure("\(error)")
+        }
+    }
+
+    /// Waits for the first message, then brings all that come to the machine; nil if there is no state to be had.
+    private func follow(_ client: ShimClient, _ slot: Slot) async -> ShimState? {
+        let alarm = Task {
+            try await SystemClock.sleep(until: SystemClock.now() + Self.answerTimeout)
+            client.disconnect()
+        }
+        var first: ShimEvent?
+        for await event in client.events {
+            first = event
+            break
+        }
+        alarm.cancel()
+        guard case .state(let state)? = first else {
+            if case .failed(let stage, let code)? = first {
+                slot.machine.reason = "its shim could not begin (\(stage)): \(SystemError.reason(code))"
+            }
+            client.disconnect()
+            await client.end(by: SystemClock.now() + Self.answerTimeout)
+            return nil
+        }
+        slot.client = client
+        slot.isLeaving = false
+        slot.following?.cancel()
+        slot.following = Task {
+            for await event in client.events { await self.received(event, from: client, slot) }
+        }
+        return state
+    }
+
+    private func received(_ event: ShimEvent, from client: ShimClient, _ slot: Slot) async {
+        guard isCurrent(slot), slot.client === client else { return }
+        let now = SystemClock.now()
+        switch event {
+        case .started(let instance, let process, let startTime, let at, let logOffset):
+            slot.instance = instance
+            slot.processID = process
+            slot.processStartTime = startTime
+            slot.startedAt = at
+            slot.logOffset = logOffset
+            apply(slot.machine.spawned(now), to: slot)
+        case .startFailed(_, let stage, let code):
+            apply(slot.machine.startFailed(Self.reason(stage, code, slot.spec), now), to: slot)
+        case .exited(let report):
+            apply(slot.machine.exited(report, now), to: slot)
+        case .lost:
+            slot.client = nil
+            await client.end(by: now)
+            tellWatchers()
+            if isCurrent(slot), !slot.isLeaving { apply(slot.machine.shimLost(SystemClock.now()), to: slot) }
+        case .state, .swept, .logDropped, .refused, .failed, .left: break
+        }
+    }
+
+    private static func reason(_ stage: StartStage, _ code: Int32, _ spec: ReplicaSpec) -> String {
+        let why = SystemError.reason(code)
+        let program = spec.arguments.first ?? ""
+        switch stage {
+        case .exec where code == ENOENT: return "cannot run \(program): no such file, or its folder or interpreter is missing"
+        case .exec: return "cannot run \(program): \(why)"
+        case .listen: return "cannot listen again on \(spec.listen.map { "\($0.address)" }.joined(separator: ", ")): \(why)"
+        case .specification: return "cannot read its specification: \(why)"
+        case .fork: return "cannot make a process: \(why)"
+        case .busy: return "an older incarnation still lives"
+        }
+    }
+
+    // MARK: Start
+
+    func bind(_ slot: Slot) throws(StartError) {
+        guard slot.sockets.isEmpty else { return }
+        let wanted = slot.spec.listen.enumerated().map { index, listen in
+            // A port that the kernel chose once stays.
+            if case .tcp(_, 0) = listen.address, index < slot.addresses.count { return slot.addresses[index] }
+            return listen.address
+        }
+        do {
+            slot.sockets = try wanted.map { address throws(ListenError) in try ListeningSocket.bind(address) }
+            slot.addresses = slot.sockets.map(\.address)
+        } catch {
+            throw .listen(error)
+        }
+    }
+
+    func startIncarnation(of slot: Slot) async {
+        guard isCurrent(slot), case .launching = slot.machine.phase else { return }
+        slot.running = slot.spec
+        var failure: String?
+        if slot.client == nil {
+            do {
+                try bind(slot)
+                if case .failure(let reason) = await launch(slot) { failure = reason }
+            } catch {
+                failure = "\(error)"
+            }
+        }
+        guard isCurrent(slot), case .launching = slot.machine.phase else { return }
+        if failure == nil {
+            let specification = IncarnationSpecification(
+                instance: mintInstance(), arguments: slot.spec.arguments, workingFolder: slot.spec.workingFolder,
+                environment: slot.spec.environment, listenersOnExit: slot.spec.listenersOnExit)
+            do { try Files.replace(slot.folder.specification, with: specification.encoded) } catch { failure = "\(error)" }
+        }
+        if let failure {
+            apply(slot.machine.startFailed(failure, SystemClock.now()), to: slot)
+        } else {
+            save(slot)
+            slot.client?.send(.start)
+        }
+    }
+
+    // MARK: Recovery
+
+    func recover(_ slot: Slot, replacing: Bool) async {
+        guard isCurrent(slot), case .recovering = slot.machine.phase else { return }
+        if replacing, let client = slot.client {
+            slot.client = nil
+            client.disconnect()
+            await client.end(by: SystemClock.now())
+        }
+        var met = Met.nothing
+        if !replacing, let client = try? ShimClient.connect(slot.folder), let state = await follow(client, slot) { met = .shim(state) }
+        if case .nothing = met { met = await launch(slot) }
+        guard isCurrent(slot) else { return }
+        let now = SystemClock.now()
+        switch met {
+        case .shim(let state) where state.childProcessID != 0:
+            take(state, into: slot)
+            apply(slot.machine.foundAlive(now), to: slot)
+        case .shim:
+            let exit = ShimRecord.read(slot.folder).exits.last { $0.instance == slot.instance }
+            apply(slot.machine.foundDead(exit, now), to: slot)
+        case .failure(let reason): apply(slot.machine.shimNotRecovered(reason, now), to: slot)
+        case .nothing: break
+        }
+    }
+
+    private func take(_ state: ShimState, into slot: Slot) {
+        slot.instance = state.instance
+        slot.processID = state.childProcessID
+        slot.processStartTime = state.childStartTime
+        slot.startedAt = state.startedAt
+        slot.logOffset = 0
+    }
+}

@@ -1,0 +1,235 @@
+internal import CMeshSystem
+internal import Glibc
+package import MeshModel
+
+/// Keeps replicas as they are wanted: the host of one `ReplicaMachine` per slot.
+///
+/// Decisions are the machines'; here facts are brought to them and their commands carried out. What runs outlives this actor.
+package actor Supervisor {
+    package struct Configuration: Sendable {
+        package var stateFolder: String
+        /// Short: it holds the sockets.
+        package var runtimeFolder: String
+        package var shimExecutable: String
+
+        package init(stateFolder: String, runtimeFolder: String, shimExecutable: String) {
+            self.stateFolder = stateFolder
+            self.runtimeFolder = runtimeFolder
+            self.shimExecutable = shimExecutable
+        }
+    }
+
+    package nonisolated let configuration: Configuration
+    /// All that happens, in order, for one reader.
+    package nonisolated let events: AsyncStream<ReplicaEvent>
+    private let eventsOut: AsyncStream<ReplicaEvent>.Continuation
+    var slots: [String: Slot] = [:]
+    private var random = RandomSource.fromSystem()
+    private var watchers: [UInt64: Watcher] = [:]
+    private var watcherCounter: UInt64 = 0
+
+    package init(_ configuration: Configuration) {
+        self.configuration = configuration
+        (events, eventsOut) = AsyncStream.makeStream()
+    }
+
+    // MARK: Wishes
+
+    /// Starts a replica, or keeps it: one that runs stays as it is until `restart`, and is `isOutdated` if the specification differs.
+    ///
+    /// The listening sockets are bound before this returns.
+    package func start(_ spec: ReplicaSpec) async throws(StartError) {
+        if let problem = InstanceFolder.problem(withReplicaName: spec.replica) { throw .invalid(problem) }
+        if slots[spec.replica] == nil {
+            let folder = self.folder(spec.replica)
+            do { try folder.make() } catch { throw .system(error) }
+            let stored = StoredReplica.load(from: folder)
+            try await open(Slot(spec: spec, running: stored?.running, folder: folder, addresses: stored?.addresses ?? []), wanted: true)
+        }
+        guard let slot = slots[spec.replica] else { return }
+        slot.spec = spec
+        slot.adoptPolicies()
+        if slot.client == nil, !slot.machine.mayLive { try bind(slot) }
+        slot.startHasFailed = false
+        apply(slot.machine.startRequested(SystemClock.now()), to: slot)
+        save(slot)
+    }
+
+    /// Ends what runs and starts it anew, from the specification that is wanted now.
+    package func restart(_ replica: String) {
+        guard let slot = slots[replica] else { return }
+        slot.startHasFailed = false
+        apply(slot.machine.restartRequested(SystemClock.now()), to: slot)
+        save(slot)
+    }
+
+    /// New calls go elsewhere from now on, which is for the caller to arrange; a `stop` or `restart` will follow.
+    package func drain(_ replica: String) {
+        guard let slot = slots[replica] else { return }
+        apply(slot.machine.drainBegan(SystemClock.now()), to: slot)
+    }
+
+    /// Ends what runs and keeps the slot.
+    package func stop(_ replica: String) {
+        guard let slot = slots[replica] else { return }
+        apply(slot.machine.stopRequested(SystemClock.now()), to: slot)
+        save(slot)
+    }
+
+    /// The instance said itself whether it can take requests.
+    package func reported(_ instance: InstanceID, isReady: Bool, reason: String = "it said so") {
+        guard let slot = slots.values.first(where: { $0.instance == instance }) else { return }
+        apply(slot.machine.reported(isReady: isReady, reason, SystemClock.now()), to: slot)
+    }
+
+    /// Leaves everything running to a daemon that comes later.
+    package func detach() {
+        for slot in slots.values { slot.letGo() }
+        slots = [:]
+        eventsOut.finish()
+    }
+
+    // MARK: Views
+
+    /// All replicas, by name.
+    package func snapshot() -> [ReplicaSnapshot] {
+        let now = SystemClock.now()
+        return slots.values.sorted { $0.spec.replica < $1.spec.replica }.map { $0.snapshot(now) }
+    }
+
+    package func snapshot(of replica: String) -> ReplicaSnapshot? { slots[replica]?.snapshot(SystemClock.now()) }
+
+    /// What each replica's process uses, and its share of a core since the call before.
+    package func samples() -> [String: (sample: ProcessSample, cpuPercent: Double)] {
+        var samples: [String: (sample: ProcessSample, cpuPercent: Double)] = [:]
+        for (name, slot) in slots {
+            guard let process = slot.processID, let sample = ProcessSample.take(process) else { continue }
+            samples[name] = (sample, slot.lastSample.map { sample.cpuPercent(since: $0) } ?? 0)
+            slot.lastSample = sample
+        }
+        return samples
+    }
+
+    /// Waits until each of these replicas is ready, or has failed, or is stopped; or until the deadline.
+    package func settled(_ replicas: [String], by deadline: Instant = .distantFuture) async -> [ReplicaSnapshot] {
+        await wait(until: deadline) { slots in replicas.allSatisfy { slots[$0]?.isSettled ?? true } }
+        return replicas.compactMap { snapshot(of: $0) }
+    }
+
+    // MARK: Watching
+
+    private struct Watcher {
+        var isTrue: ([String: Slot]) -> Bool
+        var continuation: CheckedContinuation<Void, Never>
+    }
+
+    /// Waits for a fact about the slots; false if the deadline came first.
+    @discardableResult
+    func wait(until deadline: Instant, _ isTrue: @escaping ([String: Slot]) -> Bool) async -> Bool {
+        if isTrue(slots) { return true }
+        watcherCounter += 1
+        let number = watcherCounter
+        let alarm =
+            deadline == .distantFuture
+            ? nil
+            : Task {
+                try await SystemClock.sleep(until: deadline)
+                self.giveUp(number)
+            }
+        await withCheckedContinuation { watchers[number] = Watcher(isTrue: isTrue, continuation: $0) }
+        alarm?.cancel()
+        return isTrue(slots)
+    }
+
+    private func giveUp(_ number: UInt64) { watchers.removeValue(forKey: number)?.continuation.resume() }
+
+    func tellWatchers() {
+        for (number, watcher) in watchers where watcher.isTrue(slots) {
+            watchers[number] = nil
+            watcher.continuation.resume()
+        }
+    }
+
+    // MARK: Carrying out
+
+    func apply(_ effects: ReplicaMachine.Effects, to slot: Slot) {
+        for command in effects.commands {
+            switch command {
+            case .start: Task { await self.startIncarnation(of: slot) }
+            case .stop(let grace): slot.client?.send(.stop(grace: grace))
+            case .kill: slot.client?.send(.signal(SIGKILL))
+            case .probe(let role, let probe, let run): self.probe(slot, role, probe, run)
+            case .recoverShim: Task { await self.recover(slot, replacing: false) }
+            case .replaceShim: Task { await self.recover(slot, replacing: true) }
+            case .report(let report):
+                slot.note(report)
+                eventsOut.yield(
+                    ReplicaEvent(report: report, snapshot: slot.snapshot(SystemClock.now()), at: SystemClock.unixTime()))
+            }
+        }
+        setTimer(effects.wakeAt, slot)
+        tellWatchers()
+    }
+
+    private func setTimer(_ wakeAt: Instant?, _ slot: Slot) {
+        guard slot.timerFor != wakeAt else { return }
+        slot.timer?.cancel()
+        slot.timer = nil
+        slot.timerFor = wakeAt
+        guard let wakeAt else { return }
+        slot.timer = Task {
+            try await SystemClock.sleep(until: wakeAt)
+            self.timerFired(slot)
+        }
+    }
+
+    private func timerFired(_ slot: Slot) {
+        guard isCurrent(slot), !Task.isCancelled else { return }
+        slot.timerFor = nil
+        apply(slot.machine.timerFired(SystemClock.now()), to: slot)
+    }
+
+    private func probe(_ slot: Slot, _ role: ReplicaMachine.Role, _ probe: Probe, _ run: Int) {
+        guard let target = slot.probeTarget else { return }
+        slot.probes[role] = Task {
+            let failure = await ProbeRunner.ask(probe, target)
+            guard !Task.isCancelled, self.isCurrent(slot) else { return }
+            let now = SystemClock.now()
+            if let failure {
+                self.apply(slot.machine.probeFailed(role, run: run, failure, now), to: slot)
+            } else {
+                self.apply(slot.machine.probeSucceeded(role, run: run, now), to: slot)
+            }
+        }
+    }
+
+    func isCurrent(_ slot: Slot) -> Bool { slots[slot.spec.replica] === slot }
+
+    func folder(_ replica: String) -> InstanceFolder {
+        InstanceFolder(stateFolder: configuration.stateFolder, runtimeFolder: configuration.runtimeFolder, replica: replica)
+    }
+
+    func mintInstance() -> InstanceID { InstanceID.random(&random) }
+
+    /// What can't be saved is only missed by a daemon that comes back: it goes on.
+    func save(_ slot: Slot) {
+        let stored = StoredReplica(
+            running: slot.running ?? slot.spec, wanted: slot.spec, isWanted: slot.machine.isWanted, addresses: slot.addresses)
+        do { try stored.save(to: slot.folder) } catch { slot.machine.reason = slot.machine.reason ?? "\(error)" }
+    }
+}
+
+/// Why a replica can't even be tried.
+package enum StartError: Error, Hashable, Sendable, CustomStringConvertible {
+    case invalid(String)
+    case listen(ListenError)
+    case system(SystemError)
+
+    package var description: String {
+        switch self {
+        case .invalid(let text): text
+        case .listen(let error): error.description
+        case .system(let error): "\(error); see `mesh doctor`"
+        }
+    }
+}
