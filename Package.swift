@@ -73,7 +73,7 @@ let package = Package(
         // Data plane.
         library("MeshConfiguration", ["MeshExchange", yams]),
         library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
-        library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", nioCore, nioPosix]),
+        library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioPosix]),
         library("MeshControlProtocol", ["MeshExchange"]),
         library("MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", serviceLifecycle]),
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),

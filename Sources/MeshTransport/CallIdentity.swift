@@ -1,0 +1,63 @@
+internal import MeshModel
+
+/// Who a call is in the trace, and how it was named.
+struct CallIdentity {
+    /// How a request came into this process; it decides which fields are believed and which spans are written.
+    enum Origin: UInt8 {
+        /// From outside the mesh.
+        case edge
+        /// From another service of the mesh.
+        case mesh
+        /// From code of this process.
+        case local
+    }
+
+    var origin = Origin.local
+    var traceID = TraceID(high: 0, low: 1)
+    var flags: UInt8 = 0
+    /// The span of the one who asked; nil at the root of a trace.
+    var parent: SpanID?
+    /// A stranger's context that this trace only points to.
+    var link: TraceContext?
+    /// The span of the request in this process; nil for a call that code of this process made.
+    var serverSpan: SpanID?
+    var callSpan = SpanID(1)
+    /// The span of the attempt that is running, which the next tier sees as its parent.
+    private(set) var attemptSpan = SpanID(1)
+    /// When the first byte of the request was seen.
+    var received = Instant.zero
+    /// Made by this mesh where the request had none of its own.
+    var madeRequestID: (high: UInt64, low: UInt64)?
+    /// The client's own forwarding fields are believed.
+    var isTrusted = false
+    /// As the trace names what was asked for.
+    var route: String?
+    var isRecorded = true
+
+    /// Begins, or continues, a trace.
+    mutating func begin(_ context: TraceContext?, continues: Bool, random: inout RandomSource) {
+        if let context, continues {
+            traceID = context.traceID
+            parent = context.spanID
+            flags = context.flags
+        } else {
+            traceID = TraceID.random(&random)
+            parent = nil
+            link = context
+            flags = TraceContext.sampledFlag | TraceContext.randomFlag
+        }
+        callSpan = SpanID.random(&random)
+    }
+
+    /// The span of the nth attempt: derived from the call's, so that the attempts need no memory of their own.
+    func attemptSpan(_ number: Int) -> SpanID {
+        var z = callSpan.value &+ UInt64(truncatingIfNeeded: number) &* 0x9e37_79b9_7f4a_7c15
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return SpanID((z ^ (z >> 31)) | 1)
+    }
+
+    mutating func beginAttempt(_ number: Int) { attemptSpan = attemptSpan(number) }
+
+    var attemptContext: TraceContext { TraceContext(traceID: traceID, spanID: attemptSpan, flags: flags) }
+}

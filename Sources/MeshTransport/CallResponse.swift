@@ -1,0 +1,34 @@
+package import HTTPTypes
+package import MeshModel
+
+/// The answer to a `call`.
+package struct CallResponse: Sendable {
+    package var status: Int
+    package var fields: HTTPFields
+    /// Dropping it unread cancels the call.
+    package var body: BodyStream
+    /// The span of the call, for log lines and links.
+    package var trace: TraceContext
+
+    package init(status: Int, fields: HTTPFields, body: BodyStream, trace: TraceContext) {
+        self.status = status
+        self.fields = fields
+        self.body = body
+        self.trace = trace
+    }
+}
+
+/// What a caller in this process says about a call.
+package struct CallContext: Sendable {
+    /// Inherited; the call takes the smaller of it and of the edge's own timeout.
+    package var deadline: Instant?
+    /// `spanID` is the parent of the call span; nil begins a trace.
+    package var trace: TraceContext?
+    package var requestID: String?
+
+    package init(deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil) {
+        self.deadline = deadline
+        self.trace = trace
+        self.requestID = requestID
+    }
+}

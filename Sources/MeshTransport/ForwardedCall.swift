@@ -1,0 +1,294 @@
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import NIOCore
+
+/// Drives one exchange: takes what happens on both sides to it as facts, and does what it says.
+///
+/// It decides nothing of its own. Objects are reused, one call after the other, so that a call allocates next to nothing.
+/// Invariant: touched on its loop only; `source` hears of exactly one end, unless it left itself.
+final class ForwardedCall: LoopTimed, @unchecked Sendable {
+    unowned let loop: TransportLoop
+
+    // MARK: The request
+    var request = RequestHead()
+    /// The bytes that `request` points into.
+    var requestBytes = ByteBuffer()
+    var path = RequestPath()
+    var identity = CallIdentity()
+    private(set) var source: CallSource?
+    /// Of the client, for forwarding fields at the edge.
+    var clientAddress: [UInt8] = []
+    private var replay = ReplayBuffer()
+    /// What came after the replay buffer was full and before there was an upstream to send it to.
+    private var held: [ByteBuffer] = []
+    /// The source has handed over the last byte of the body.
+    private var requestEnded = false
+    /// The request's head is out on the current attempt, and pieces of the body go straight through.
+    private var isStreaming = false
+    private var sourceIsPaused = false
+
+    // MARK: The exchange
+    private var exchange: Exchange?
+    private(set) var destination: Destination?
+    private(set) var attempt: Attempt?
+    private var upstream: UpstreamConnection?
+    private(set) var isCommitted = false
+    private(set) var isOver = false
+    private(set) var failure: CallFailure?
+
+    // MARK: The response
+    var response = ResponseHead()
+    var responseBytes = ByteBuffer()
+    private var upstreamIsPaused = false
+
+    init(loop: TransportLoop) {
+        self.loop = loop
+        super.init()
+    }
+
+    var attempts: AttemptLog? { exchange?.attempts }
+    var callFlag: ResponseFlag? { exchange?.flag ?? failure?.flag }
+    private(set) var replayHasOverflowed = false
+    var takesChunksRaw: Bool { source?.takesChunksRaw ?? false }
+    var answeredRequest: AnsweredRequest { AnsweredRequest(method: request.methodKind) }
+
+    // MARK: - Beginning and end
+
+    /// Hands the request to the exchange; the answer reaches `source`, possibly before this returns.
+    func begin(_ exchange: consuming Exchange, from source: CallSource, bodyFollows: Bool) {
+        self.source = source
+        destination = exchange.destination
+        self.exchange = consume exchange
+        requestEnded = !bodyFollows
+        perform(self.exchange!.began(now: loop.now, random: &loop.random))
+    }
+
+    /// The asking side is gone: everything below is cancelled.
+    func sourceLeft() {
+        guard !isOver, exchange != nil else { return }
+        source = nil
+        perform(exchange!.callerLeft(now: loop.now, random: &loop.random))
+        if !isOver { finish() }
+    }
+
+    private func finish() {
+        isOver = true
+        loop.setTimer(self, due: .distantFuture)
+        if let upstream {
+            self.upstream = nil
+            upstream.abandon(drains: false)
+        }
+        replay.close(account: loop.shared.replay)
+        held = []
+        recordSpans()
+    }
+
+    /// Makes the object as new; what it holds of memory stays.
+    func reset() {
+        replay.reset(account: loop.shared.replay)
+        held = []
+        path.reset()
+        requestBytes = ByteBuffer()
+        responseBytes = ByteBuffer()
+        identity = CallIdentity()
+        source = nil
+        exchange = nil
+        destination = nil
+        attempt = nil
+        upstream = nil
+        failure = nil
+        requestEnded = false
+        isStreaming = false
+        sourceIsPaused = false
+        isCommitted = false
+        replayHasOverflowed = false
+        isOver = false
+        upstreamIsPaused = false
+    }
+
+    // MARK: - Effects
+
+    private func perform(_ effects: Effects) {
+        if let reason = effects.abandon { abandonUpstream(reason) }
+        loop.setTimer(self, due: effects.wakeAt ?? .distantFuture)
+        if let attempt = effects.start {
+            start(attempt)
+            return
+        }
+        switch effects.caller {
+        case .nothing: break
+        case .forwardHead(let retryNo):
+            commit()
+            source?.deliverHead(self, retryNo: retryNo)
+        case .complete:
+            let source = source
+            finish()
+            source?.deliverEnd(self)
+        case .fail(let failure):
+            self.failure = failure
+            let source = source
+            finish()
+            source?.deliverFailure(failure, self)
+        case .reset(let failure):
+            self.failure = failure
+            let source = source
+            finish()
+            source?.breakOff(failure, self)
+        }
+    }
+
+    private func abandonUpstream(_ reason: AbandonReason) {
+        isStreaming = false
+        guard let upstream else { return }
+        self.upstream = nil
+        upstream.abandon(drains: reason == .retried)
+    }
+
+    private func commit() {
+        isCommitted = true
+        replay.close(account: loop.shared.replay)
+    }
+
+    override func timerFired(now: Instant) {
+        guard !isOver, exchange != nil else { return }
+        perform(exchange!.timerFired(now: now, random: &loop.random))
+    }
+
+    // MARK: - An attempt
+
+    private func start(_ attempt: Attempt) {
+        self.attempt = attempt
+        identity.beginAttempt(attempt.number)
+        let pool = loop.pool(for: attempt.endpoint)
+        if !attempt.needsNewConnection, let connection = pool.lease(mustBeSure: !request.methodKind.isIdempotent) {
+            connection.lease(to: self)
+            upstreamReady(connection)
+        } else {
+            upstream = pool.connect(to: attempt.endpoint, for: self, destination: destination!)
+        }
+    }
+
+    func upstreamReady(_ connection: UpstreamConnection) {
+        upstream = connection
+        exchange!.connected(now: loop.now)
+        sendRequest(on: connection)
+    }
+
+    /// Sends the head and what is at hand of the body.
+    private func sendRequest(on connection: UpstreamConnection) {
+        guard let destination, let attempt else { return }
+        loop.requestOutput.clear()
+        RequestWriter.write(self, attempt: attempt, to: destination, into: &loop.requestOutput)
+        var rest = replay.pieces
+        if replay.bytes <= Self.joinedBody {
+            for piece in rest { loop.requestOutput.writeImmutableBuffer(piece) }
+            rest = []
+        }
+        if !held.isEmpty {
+            rest += held
+            held = []
+            overflowReplay()
+        }
+        isStreaming = true
+        connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
+        guard upstream === connection else { return }
+        if requestEnded { perform(exchange!.requestSent(now: loop.now)) }
+        if connection.isWritable { resumeSource() }
+    }
+
+    /// A body up to this size is copied behind the head, which is cheaper than a second piece in a gathering write.
+    static let joinedBody = 8 << 10
+
+    // MARK: - Facts from the source
+
+    /// A piece of the request's body, as it stands on the wire.
+    func requestBody(_ piece: ByteBuffer) {
+        guard !isOver else { return }
+        if replay.isOpen, !replay.append(piece, account: loop.shared.replay) {
+            if isStreaming {
+                overflowReplay()
+            } else {
+                // There is nowhere to send it yet: this one piece is held, and no more is taken.
+                held.append(piece)
+                pauseSource()
+                return
+            }
+        }
+        guard isStreaming, let upstream else {
+            if replay.bytes >= ReplayBuffer.limit { pauseSource() }
+            return
+        }
+        exchange!.progressed(now: loop.now)
+        upstream.sendBody(piece)
+        if !upstream.isWritable { pauseSource() }
+    }
+
+    func requestEnd() {
+        requestEnded = true
+        guard !isOver, isStreaming, let upstream else { return }
+        upstream.sendEnd()
+        perform(exchange!.requestSent(now: loop.now))
+    }
+
+    func flushRequest() { upstream?.flush() }
+
+    private func overflowReplay() {
+        replay.close(account: loop.shared.replay)
+        loop.shared.replay.countOverflow()
+        exchange!.replayOverflowed(now: loop.now)
+        replayHasOverflowed = true
+    }
+
+    private func pauseSource() {
+        guard !sourceIsPaused else { return }
+        sourceIsPaused = true
+        source?.setRequestPaused(true)
+    }
+
+    private func resumeSource() {
+        guard sourceIsPaused else { return }
+        sourceIsPaused = false
+        source?.setRequestPaused(false)
+    }
+
+    func sourceWritabilityChanged(_ isWritable: Bool) {
+        guard let upstream else { return }
+        upstream.setReadPaused(!isWritable)
+    }
+
+    // MARK: - Facts from upstream
+
+    func upstreamWritabilityChanged(_ isWritable: Bool) {
+        if isWritable { resumeSource() } else if isStreaming { pauseSource() }
+    }
+
+    /// A 1xx head: passed on, and no more than that.
+    func upstreamInterim() { source?.deliverInterim(self) }
+
+    /// A final head, in `response`.
+    func upstreamHead() {
+        perform(exchange!.responseHead(ResponseFacts(of: self), now: loop.now, random: &loop.random))
+    }
+
+    func upstreamBody(_ bytes: ByteBuffer) {
+        guard let source, isCommitted else { return }
+        exchange!.progressed(now: loop.now)
+        source.deliverBody(bytes)
+        if !source.isWritable { upstream?.setReadPaused(true) }
+    }
+
+    func flushResponse() { source?.flushDelivered() }
+
+    /// The response is complete; the connection has gone its own way already.
+    func responseEnded() {
+        upstream = nil
+        perform(exchange!.responseEnded(now: loop.now, random: &loop.random))
+    }
+
+    func upstreamFailed(_ failure: AttemptFailure) {
+        upstream = nil
+        isStreaming = false
+        perform(exchange!.attemptFailed(failure, now: loop.now, random: &loop.random))
+    }
+}

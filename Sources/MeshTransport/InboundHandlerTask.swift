@@ -1,0 +1,245 @@
+internal import HTTPTypes
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import NIOCore
+
+/// One request that user code answers: the bridge between its connection's event loop and its task.
+///
+/// Invariant: touched on the loop only, but for what it hands to the task; after `clientLeft` nothing is written.
+final class InboundHandlerTask: @unchecked Sendable {
+    private unowned let loop: TransportLoop
+    private weak var connection: ServerConnection?
+    private let call: ForwardedCall
+    private let deadline: Instant?
+    private var body: BodyStreamStorage?
+    private var task: Task<Void, Never>?
+    private var writer: BodyWriter?
+    private var bodyWasRead = false
+    /// Body bytes that the declared length still allows; nil where none was declared.
+    private var owed: Int?
+    private var sendsBody = true
+
+    init(connection: ServerConnection, call: ForwardedCall, deadline: Instant?) {
+        loop = connection.loop
+        self.connection = connection
+        self.call = call
+        self.deadline = deadline
+    }
+
+    func start(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) {
+        guard let connection else { return }
+        let eventLoop = loop.eventLoop
+        let body = BodyStreamStorage(
+            wanted: { [self] in eventLoop.execute { self.bodyWanted() } },
+            abandoned: { [self] in eventLoop.execute { self.bodyWanted() } })
+        self.body = body
+        if connection.reading != .body { body.finish() }
+        let request = makeRequest(connection, body: BodyStream(body))
+        task = Task { [self] in
+            let result: Result<OutboundResponse, any Error>
+            do {
+                result = .success(try await handler(request))
+            } catch {
+                result = .failure(error)
+            }
+            eventLoop.execute { self.handled(result) }
+        }
+    }
+
+    private func makeRequest(_ connection: ServerConnection, body: BodyStream) -> InboundRequest {
+        call.requestBytes.withUnsafeReadableBytes { bytes in
+            let fields = HTTPFields(
+                call.request.fields, bytes,
+                dropping: HeaderRules.hopByHop.union(HeaderRules.mesh).union([.host, .traceparent, .tracestate]))
+            let path = call.path.withTarget(of: call.request, bytes, basePath: nil) { String(decoding: $0, as: UTF8.self) }
+            let identity = call.identity
+            var caller: String?
+            if let field = call.request.fields.first(.meshCaller) { caller = String(decoding: bytes[field.value], as: UTF8.self) }
+            let id: String?
+            if let made = identity.madeRequestID {
+                id = Hexadecimal.string(made.high, made.low)
+            } else {
+                id = call.request.fields.first(.xRequestID).map { String(decoding: bytes[$0.value], as: UTF8.self) }
+            }
+            return InboundRequest(
+                method: HTTPRequest.Method(String(decoding: bytes[call.request.method], as: UTF8.self)) ?? .get, path: path,
+                authority: call.request.authority.map { String(decoding: bytes[$0], as: UTF8.self) }, fields: fields, body: body,
+                context: InboundContext(
+                    deadline: deadline,
+                    trace: TraceContext(traceID: identity.traceID, spanID: identity.serverSpan ?? identity.callSpan, flags: identity.flags),
+                    peer: connection.peer, callerService: caller, requestID: id, received: identity.received))
+        }
+    }
+
+    // MARK: - The request's body
+
+    /// The handler asks for bytes, or has let go of them, so that they are read past.
+    private func bodyWanted() {
+        guard let connection, connection.handler === self, connection.reading == .body else { return }
+        loop.tick()
+        if !bodyWasRead {
+            bodyWasRead = true
+            if call.request.expectsContinue, !connection.answerBegan {
+                connection.openOutput()
+                loop.responseOutput.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+                connection.flushDelivered()
+            }
+        }
+        connection.setRequestPaused(false)
+    }
+
+    func bodyArrived(_ piece: ByteBuffer) {
+        guard body?.push(piece) == false else { return }
+        connection?.setRequestPaused(true)
+    }
+
+    func bodyEnded() { body?.finish() }
+
+    // MARK: - The answer
+
+    private func handled(_ result: Result<OutboundResponse, any Error>) {
+        guard let connection, connection.handler === self else { return }
+        loop.tick()
+        switch result {
+        case .success(let response):
+            switch response.kind {
+            case .own(let status, let fields, let body):
+                write(status, fields, body, on: connection)
+            case .forward(let service):
+                connection.handler = nil
+                guard !bodyWasRead else {
+                    connection.answer(
+                        MeshAnswer(status: 500, flag: nil, cause: "the handler read the body of a request that it passed on"))
+                    return
+                }
+                connection.forward(call, to: service)
+                if !connection.isClosed { connection.setRequestPaused(false) }
+            }
+        case .failure:
+            connection.handler = nil
+            self.body?.fail(CancellationError())
+            connection.answer(MeshAnswer(status: 500, flag: nil, cause: "the handler failed"))
+        }
+        connection.flushDelivered()
+    }
+
+    private func write(_ status: Int, _ fields: HTTPFields, _ body: OutboundBody, on connection: ServerConnection) {
+        let isHead = call.request.methodKind == .head
+        let allowsBody = status >= 200 && status != 204 && status != 304
+        sendsBody = allowsBody && !isHead
+        connection.answerBegan = true
+        connection.framing = .same
+        connection.status = status
+        var length: Int?
+        var chunked = false
+        switch body {
+        case .none: length = 0
+        case .bytes(let bytes): length = bytes.readableBytes
+        case .stream(let declared, _):
+            length = declared
+            if declared == nil, allowsBody {
+                if connection.clientVersion == 0 {
+                    connection.framing = .untilClose
+                    connection.keepsAlive = false
+                } else {
+                    connection.framing = .chunkedHere
+                    chunked = true
+                }
+            }
+        }
+        if connection.reading == .body, call.request.framing.isLong { connection.keepsAlive = false }
+        connection.openOutput()
+        loop.responseOutput.writeHead(
+            status: status, fields: fields, length: allowsBody ? length : nil, chunked: chunked, keepsAlive: connection.keepsAlive,
+            clientVersion: connection.clientVersion, date: &loop.date)
+        switch body {
+        case .none:
+            finish(connection)
+        case .bytes(let bytes):
+            if sendsBody { connection.writeBody(bytes) }
+            finish(connection)
+        case .stream(let declared, let produce):
+            guard sendsBody else {
+                connection.framing = .same
+                finish(connection)
+                return
+            }
+            owed = declared
+            stream(produce, on: connection)
+        }
+    }
+
+    private func stream(_ produce: @escaping @Sendable (BodyWriter) async throws -> Void, on connection: ServerConnection) {
+        let eventLoop = loop.eventLoop
+        let writer = BodyWriter(eventLoop: eventLoop) { [self] piece in self.send(piece) }
+        self.writer = writer
+        writer.setBlocked(!connection.isWritable)
+        task = Task { [self] in
+            let failed: Bool
+            do {
+                try await produce(writer)
+                failed = false
+            } catch {
+                failed = true
+            }
+            eventLoop.execute { self.produced(failed: failed, trailers: writer.trailers) }
+        }
+    }
+
+    private func send(_ piece: ByteBuffer) {
+        guard let connection, connection.handler === self else { return }
+        loop.tick()
+        if let owed {
+            guard piece.readableBytes <= owed else {
+                breakOff(connection)
+                return
+            }
+            self.owed = owed - piece.readableBytes
+        }
+        connection.writeBody(piece)
+        connection.flushDelivered()
+    }
+
+    private func produced(failed: Bool, trailers: HTTPFields?) {
+        guard let connection, connection.handler === self else { return }
+        loop.tick()
+        guard !failed, owed ?? 0 == 0 else {
+            breakOff(connection)
+            return
+        }
+        if connection.framing == .chunkedHere {
+            connection.openOutput()
+            loop.responseOutput.writeStaticString("0\r\n")
+            if let trailers { loop.responseOutput.writeFields(trailers) }
+            loop.responseOutput.writeStaticString("\r\n")
+        }
+        finish(connection)
+        connection.flushDelivered()
+    }
+
+    private func finish(_ connection: ServerConnection) {
+        connection.handler = nil
+        body?.fail(CancellationError())
+        call.recordServerSpan(status: connection.status, flag: nil, end: loop.now)
+        connection.answerDone()
+    }
+
+    /// The body can't be completed: the client must not take it for complete.
+    private func breakOff(_ connection: ServerConnection) {
+        connection.handler = nil
+        call.recordServerSpan(status: connection.status, flag: .localReset, end: loop.now)
+        writer?.fail(CancellationError())
+        connection.breakOffAnswer()
+    }
+
+    func writabilityChanged(_ isWritable: Bool) { writer?.setBlocked(!isWritable) }
+
+    /// The client is gone: the task is cancelled, and what it still does is for nobody.
+    func clientLeft() {
+        call.recordServerSpan(status: connection?.status, flag: .downstreamClosed, end: loop.now)
+        task?.cancel()
+        body?.fail(CancellationError())
+        writer?.fail(CancellationError())
+    }
+}

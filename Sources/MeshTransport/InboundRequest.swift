@@ -1,0 +1,73 @@
+package import HTTPTypes
+package import MeshModel
+
+/// A request that a handler answers.
+package struct InboundRequest: Sendable {
+    package var method: HTTPRequest.Method
+    /// Path and query in their normal form.
+    package var path: String
+    package var authority: String?
+    /// Without hop-by-hop fields and without those that the mesh speaks with itself.
+    package var fields: HTTPFields
+    package var body: BodyStream
+    package var context: InboundContext
+
+    package init(
+        method: HTTPRequest.Method, path: String, authority: String?, fields: HTTPFields, body: BodyStream, context: InboundContext
+    ) {
+        self.method = method
+        self.path = path
+        self.authority = authority
+        self.fields = fields
+        self.body = body
+        self.context = context
+    }
+
+    /// The answer that passes this request, as it came, to another service and its response back; wholly on the event loop.
+    ///
+    /// The handler must not have read the body.
+    package func forward(to service: String) -> OutboundResponse { .forward(to: service) }
+}
+
+/// What is known of a request beside itself.
+package struct InboundContext: Sendable {
+    /// When the caller stops waiting; nil for a request without end.
+    package var deadline: Instant?
+    /// The server span of this request: the parent of all that the handler does.
+    package var trace: TraceContext
+    package var peer: PeerIdentity
+    /// The service that called, as it says itself (`mesh-caller`); nil from outside the mesh.
+    package var callerService: String?
+    package var requestID: String?
+    package var received: Instant
+
+    package init(
+        deadline: Instant?, trace: TraceContext, peer: PeerIdentity = .none, callerService: String? = nil, requestID: String? = nil,
+        received: Instant
+    ) {
+        self.deadline = deadline
+        self.trace = trace
+        self.peer = peer
+        self.callerService = callerService
+        self.requestID = requestID
+        self.received = received
+    }
+}
+
+/// What a handler answers.
+package struct OutboundResponse: Sendable {
+    enum Kind: Sendable {
+        case own(status: Int, fields: HTTPFields, body: OutboundBody)
+        case forward(service: String)
+    }
+
+    let kind: Kind
+
+    package init(status: Int, fields: HTTPFields = HTTPFields(), body: OutboundBody = .none) {
+        kind = .own(status: status, fields: fields, body: body)
+    }
+
+    private init(kind: Kind) { self.kind = kind }
+
+    static func forward(to service: String) -> OutboundResponse { OutboundResponse(kind: .forward(service: service)) }
+}

@@ -1,0 +1,132 @@
+package import HTTPTypes
+package import MeshExchange
+package import MeshModel
+package import MeshTelemetry
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// The data plane of one process: event loops, the snapshot that they follow, listeners, and the way out for calls.
+package final class MeshRuntime: Sendable {
+    private struct State {
+        var snapshot: Snapshot
+        var listeners: [any Channel] = []
+    }
+
+    let group: MultiThreadedEventLoopGroup
+    let loops: [TransportLoop]
+    let shared: SharedState
+    private let state: Mutex<State>
+    private let nextLoop = Atomic<Int>(0)
+
+    /// - Parameters:
+    ///   - threads: event loops; one for each core that is to be used.
+    ///   - telemetry: where spans go; nil records none.
+    /// - Throws: `SnapshotError` where the configuration can't be followed.
+    package convenience init(_ configuration: SnapshotConfiguration, threads: Int, telemetry: TelemetryPipeline? = nil) throws {
+        try self.init(configuration, threads: threads, telemetry: telemetry, resolver: NameResolver())
+    }
+
+    init(
+        _ configuration: SnapshotConfiguration, threads: Int, telemetry: TelemetryPipeline? = nil, resolver: NameResolver,
+        replay: ReplayAccount = ReplayAccount()
+    ) throws {
+        let snapshot = try Snapshot(configuration, after: nil, now: HostClock.now())
+        group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, threads))
+        let shared = SharedState(service: configuration.service, tier: configuration.tier, resolver: resolver, replay: replay)
+        self.shared = shared
+        loops = group.makeIterator().enumerated().map { index, eventLoop in
+            TransportLoop(
+                eventLoop: eventLoop, index: index, snapshot: snapshot, recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
+        }
+        state = Mutex(State(snapshot: snapshot))
+    }
+
+    package var snapshot: Snapshot { state.withLock { $0.snapshot } }
+
+    /// Makes all loops follow a new configuration; calls in flight end as they began.
+    ///
+    /// - Throws: `SnapshotError`; the configuration before stays in force.
+    package func install(_ configuration: SnapshotConfiguration) throws {
+        let snapshot = try state.withLock { state in
+            let snapshot = try Snapshot(configuration, after: state.snapshot, now: HostClock.now())
+            state.snapshot = snapshot
+            return snapshot
+        }
+        let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
+        for loop in loops { loop.eventLoop.execute { loop.install(snapshot, instances: instances) } }
+    }
+
+    // MARK: - Calls
+
+    /// Calls a service of the snapshot; the answer's head is there when this returns, its body follows as it is read.
+    ///
+    /// - Parameter timeout: for this call; it only shortens what the edge allows.
+    /// - Throws: `CallError`, and `CancellationError` when the task is cancelled, which cancels the call upstream as well.
+    package func call(
+        _ service: String, method: HTTPRequest.Method = .get, path: String, fields: HTTPFields = HTTPFields(),
+        body: OutboundBody = .none, context: CallContext = CallContext(), timeout: Timespan? = nil
+    ) async throws -> CallResponse {
+        let loop = loops[nextLoop.wrappingAdd(1, ordering: .relaxed).oldValue % loops.count]
+        let call = AsyncCall(loop: loop)
+        let request = AsyncCall.Request(
+            service: service, method: method, path: path, fields: fields, body: body, context: context, timeout: timeout)
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                loop.eventLoop.execute { call.begin(request, continuation) }
+            }
+        } onCancel: {
+            call.cancel()
+        }
+    }
+
+    // MARK: - Listeners
+
+    /// Takes connections; they are spread evenly over the loops.
+    ///
+    /// - Throws: `ListenFailed`.
+    package func listen(on target: ListenTarget, as mode: InboundMode) async throws -> BoundListener {
+        let listener = try await Listener.bind(target, mode: mode, runtime: self)
+        state.withLock { $0.listeners.append(listener) }
+        return BoundListener(channel: listener)
+    }
+
+    /// Takes no further connection, lets answers in flight end (with `Connection: close`), and closes what is left at the deadline.
+    package func drain(within time: Timespan) async {
+        let listeners = state.withLock { state in
+            defer { state.listeners = [] }
+            return state.listeners
+        }
+        for listener in listeners { try? await listener.close() }
+        let ended = loops.map { loop -> EventLoopFuture<Void> in
+            let promise = loop.eventLoop.makePromise(of: Void.self)
+            loop.eventLoop.execute { loop.drain(promise) }
+            return promise.futureResult
+        }
+        let first = loops[0].eventLoop
+        let all = EventLoopFuture.andAllComplete(ended, on: first)
+        let limit = first.makePromise(of: Void.self)
+        let timer = first.scheduleTask(in: .nanoseconds(max(0, time.nanoseconds))) { limit.succeed() }
+        all.whenComplete { _ in
+            timer.cancel()
+            limit.succeed()
+        }
+        try? await limit.futureResult.get()
+    }
+
+    /// Closes everything and ends the loops.
+    package func shutDown() async {
+        let listeners = state.withLock { state in
+            defer { state.listeners = [] }
+            return state.listeners
+        }
+        for listener in listeners { try? await listener.close() }
+        for loop in loops { try? await loop.eventLoop.submit { loop.closeAll() }.get() }
+        try? await group.shutdownGracefully()
+    }
+
+    func loop(of eventLoop: any EventLoop) -> TransportLoop {
+        for loop in loops where loop.eventLoop === eventLoop { return loop }
+        preconditionFailure("a channel on a foreign event loop")
+    }
+}

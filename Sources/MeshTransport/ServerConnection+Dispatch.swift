@@ -1,0 +1,206 @@
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import MeshPolicy
+internal import MeshTelemetry
+internal import NIOCore
+
+// Where a request goes.
+
+extension ServerConnection {
+    /// Decides it for the head that was just read; the answer may be written before this returns.
+    func dispatch(_ call: ForwardedCall) {
+        if isHealthCheck(call) {
+            answerHealthCheck()
+            return
+        }
+        identify(call)
+        switch mode {
+        case .gateway: dispatchByRoute(call)
+        case .forward(let service):
+            call.identity.route = nil
+            forward(call, to: service)
+        case .handler(let handler):
+            guard remainder(of: call).map({ $0 >= Exchange.leastRemainder }) ?? true else {
+                answerTooLate(call)
+                return
+            }
+            let task = InboundHandlerTask(connection: self, call: call, deadline: deadline(of: call))
+            self.handler = task
+            // Nothing of the body is read before somebody wants it, so that the whole request can still be passed on.
+            if reading == .body { isRequestPaused = true }
+            task.start(handler)
+        }
+    }
+
+    /// Passes the present request on, on behalf of a handler that did not read its body.
+    func forward(_ call: ForwardedCall, to service: String) {
+        guard let destination = loop.snapshot.destination(named: service) else {
+            var answer = MeshAnswer(
+                status: 503, flag: .noHealthyEndpoint, cause: "the service is not known here", error: "destination_not_found")
+            answer.destination = service
+            self.answer(answer)
+            return
+        }
+        begin(call, to: destination, route: nil, inherited: deadline(of: call))
+    }
+
+    // MARK: - The gateway
+
+    private func dispatchByRoute(_ call: ForwardedCall) {
+        let snapshot = loop.snapshot
+        let index = call.requestBytes.withUnsafeReadableBytes { bytes in
+            call.path.withPath(of: call.request, bytes) { path in
+                snapshot.router.match(method: bytes[call.request.method], path: path)
+            }
+        }
+        guard let index else {
+            answer(MeshAnswer(status: 404, flag: .noRoute, cause: "no route fits", error: "destination_not_found"))
+            return
+        }
+        let route = snapshot.routes[index]
+        call.identity.route = route.name
+        if let rewrite = route.rewrite {
+            call.requestBytes.withUnsafeReadableBytes { call.path.apply(rewrite, to: call.request, $0) }
+        }
+        begin(
+            call, to: route.destination(random: &loop.random), route: route, inherited: route.deadline(received: received))
+    }
+
+    private func begin(_ call: ForwardedCall, to destination: Destination, route: Route?, inherited: Instant?) {
+        let fields = call.request.fields.present
+        var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
+        facts.isMarkedIdempotent = fields.contains(.idempotencyKey) || route?.isIdempotent ?? false
+        facts.bodyIsStreamed = reading == .body
+        facts.maxDuration = route?.maxDuration
+        let exchange = Exchange(
+            destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout)
+        call.begin(exchange, from: self, bodyFollows: reading == .body)
+    }
+
+    // MARK: - What the head says about the call
+
+    /// Gives the request its place in a trace, its id, and the deadline that it came with.
+    private func identify(_ call: ForwardedCall) {
+        let isEdge = if case .gateway = mode { true } else { false }
+        let fields = call.request.fields.present
+        call.identity.origin = isEdge ? .edge : .mesh
+        call.identity.received = received
+        call.requestBytes.withUnsafeReadableBytes { bytes in
+            var context: TraceContext?
+            if fields.contains(.traceparent), let field = call.request.fields.only(.traceparent) {
+                context = TraceContext(traceparent: bytes[field.value])
+            }
+            call.identity.begin(context, continues: !isEdge || loop.continuesTraces, random: &loop.random)
+            // A stranger's wish to be recorded, or not to be, is not obeyed.
+            if isEdge { call.identity.flags |= TraceContext.sampledFlag }
+            var keepsID = false
+            if fields.contains(.xRequestID), let field = call.request.fields.only(.xRequestID) {
+                keepsID = HeaderRules.allowsRequestID(bytes[field.value])
+            }
+            if !keepsID { call.identity.madeRequestID = (loop.random.next(), loop.random.next()) }
+        }
+        call.identity.serverSpan = SpanID.random(&loop.random)
+        if isEdge {
+            call.clientAddress = clientAddress
+            call.identity.isTrusted = loop.trustedProxies.contains(clientAddress)
+        }
+    }
+
+    /// What the caller has left, as `mesh-timeout-ms` says; nil without one.
+    private func remainder(of call: ForwardedCall) -> Timespan? {
+        guard call.request.fields.present.contains(.meshTimeout), let field = call.request.fields.only(.meshTimeout) else { return nil }
+        return call.requestBytes.withUnsafeReadableBytes { bytes in
+            FieldValue.decimal(bytes[field.value]).map { .milliseconds(Int64(min($0, 1 << 40))) }
+        }
+    }
+
+    func deadline(of call: ForwardedCall) -> Instant? { remainder(of: call).map { received + $0 } }
+
+    private func answerTooLate(_ call: ForwardedCall) {
+        var answer = MeshAnswer(
+            status: 504, flag: .deadlineExhausted, cause: FailureCause.deadlineOnArrival.description, error: "http_response_timeout")
+        answer.retryNo = true
+        self.answer(answer)
+    }
+
+    // MARK: - Health
+
+    private func isHealthCheck(_ call: ForwardedCall) -> Bool {
+        // In a handler's process the path is its own affair.
+        if case .handler = mode { return false }
+        let path = loop.healthPath
+        guard !path.isEmpty, Int(call.request.path.count) == path.count else { return false }
+        return call.requestBytes.withUnsafeReadableBytes { bytes in
+            path.withUnsafeBytes { bytes[call.request.path].elementsEqual($0) }
+        }
+    }
+
+    private func answerHealthCheck() {
+        answerBegan = true
+        openOutput()
+        loop.responseOutput.writeString(
+            "HTTP/1.1 \(loop.isDraining ? "503 Service Unavailable" : "200 OK")\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n"
+                + "cache-control: no-store\r\n\(keepsAlive ? (clientVersion == 0 ? "connection: keep-alive\r\n" : "") : "connection: close\r\n")\r\n"
+        )
+        if call?.request.methodKind != .head { loop.responseOutput.writeStaticString("ok\n") }
+        answerDone()
+    }
+}
+
+extension ServerConnection {
+    /// Writes the mesh's own answer to the present request.
+    func answer(_ answer: MeshAnswer) {
+        answerBegan = true
+        if reading == .body, call?.request.framing.isLong ?? true { keepsAlive = false }
+        if loop.isDraining { keepsAlive = false }
+        let call = call
+        let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
+        openOutput()
+        answer.write(
+            identity: identity, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: keepsAlive,
+            clientVersion: clientVersion, into: &loop.responseOutput)
+        // A call that got as far as an exchange has recorded its spans with it.
+        if let call, call.destination == nil { call.recordServerSpan(status: answer.status, flag: answer.flag, end: loop.now) }
+        answerDone()
+    }
+
+    /// A request that breaks HTTP: answered where that is still possible, and the connection ends.
+    func refuse(_ error: MessageError) {
+        keepsAlive = false
+        if let handler {
+            self.handler = nil
+            handler.clientLeft()
+        }
+        if answerBegan {
+            abort()
+            return
+        }
+        call?.sourceLeft()
+        if reading == .body { reading = .head }
+        answer(MeshAnswer(error))
+    }
+}
+
+extension MethodSet {
+    init(_ kind: HTTPMethodKind) {
+        switch kind {
+        case .get: self = .get
+        case .head: self = .head
+        case .post: self = .post
+        case .put: self = .put
+        case .delete: self = .delete
+        case .connect: self = .connect
+        case .options: self = .options
+        case .trace: self = .trace
+        case .patch: self = .patch
+        case .other: self = .other
+        }
+    }
+}
+
+extension HeadLimits {
+    init(_ limits: InboundLimits) {
+        self.init(bytes: min(max(limits.headBytes, 1), 1 << 30), fields: max(limits.fields, 0), target: max(limits.targetBytes, 1))
+    }
+}

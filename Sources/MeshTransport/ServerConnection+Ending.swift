@@ -1,0 +1,106 @@
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import NIOCore
+
+// How an answer, and a connection, come to their end.
+
+extension ServerConnection {
+    // MARK: - Between two requests
+
+    /// After an answer whose request was read to its end: on to the next one; false when the connection ends here.
+    func nextRequest() -> Bool {
+        recycleCall()
+        guard keepsAlive, !loop.isDraining else {
+            close()
+            return false
+        }
+        waitForRequest()
+        return true
+    }
+
+    func waitForRequest() {
+        reading = .head
+        answerEnded = false
+        loop.setTimer(self, due: loop.now + loop.timeouts.idle)
+    }
+
+    func recycleCall() {
+        guard let call else { return }
+        self.call = nil
+        loop.recycle(call)
+    }
+
+    /// The answer is out to its last byte.
+    func answerDone() {
+        answerEnded = true
+        writeOutput()
+        if !keepsAlive || loop.isDraining { keepsAlive = false }
+        if reading == .body || reading == .head { endDuringRequest() }
+        // Within `process` the loop there goes on.
+        guard !isProcessing, reading == .ended else {
+            flushDelivered()
+            return
+        }
+        flushDelivered()
+        guard nextRequest() else { return }
+        if let bytes = unread {
+            unread = nil
+            process(bytes)
+        }
+        resumeReading()
+    }
+
+    /// An early answer: the rest of the body is read and dropped where it is known to be short, else the connection ends.
+    func endDuringRequest() {
+        if isRequestPaused { setRequestPaused(false) }
+        if case .length(let length)? = call?.request.framing, length <= Self.remainderLimit, keepsAlive, reading == .body {
+            loop.setTimer(self, due: loop.now + Self.lingerTime)
+            return
+        }
+        keepsAlive = false
+        lingerAndClose()
+    }
+
+    // MARK: - Ending
+
+    /// Ends the connection after what was written; where the client may still be sending, it gets time to read the answer.
+    func close() {
+        guard !isClosed, let context else { return }
+        writeOutput()
+        reading = .discarding
+        loop.setTimer(self, due: loop.now + Self.lingerTime)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: promise)
+        promise.futureResult.assumeIsolated().whenComplete { [self] _ in
+            if !isClosed { self.context?.close(promise: nil) }
+        }
+    }
+
+    /// Ends our side, and reads on for a while, since closing a socket with unread bytes would destroy the answer on its way.
+    func lingerAndClose() {
+        guard !isClosed, let context else { return }
+        writeOutput()
+        context.flush()
+        reading = .discarding
+        unread = nil
+        isRequestPaused = false
+        loop.setTimer(self, due: loop.now + Self.lingerTime)
+        context.close(mode: .output, promise: nil)
+        recycleCall()
+        resumeReading()
+    }
+
+    /// Ends the connection so that nothing on it looks complete.
+    func abort() {
+        guard !isClosed else { return }
+        discardOutput()
+        context?.close(promise: nil)
+    }
+
+    /// The process is about to end: no further request.
+    func beginDraining() {
+        keepsAlive = false
+        if call == nil, handler == nil { close() }
+    }
+}

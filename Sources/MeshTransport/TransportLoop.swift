@@ -1,0 +1,151 @@
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import MeshTelemetry
+internal import NIOCore
+
+/// What belongs to one event loop: its clock, timers, randomness, snapshot, connection pools and spans.
+///
+/// Invariant: everything but `eventLoop` and `index` is touched on the loop only.
+final class TransportLoop: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let index: Int
+    let recorder: SpanRecorder
+    let shared: SharedState
+
+    /// The time of the event that is being handled: read once per event, by `tick`.
+    private(set) var now: Instant
+    var random: RandomSource
+    /// Replaced as a whole; calls in flight keep the destination that they began with.
+    private(set) var snapshot: Snapshot
+    // What every request needs of the snapshot, at hand.
+    private(set) var limits = InboundLimits()
+    private(set) var timeouts = InboundTimeouts()
+    private(set) var continuesTraces = false
+    private(set) var healthPath: [UInt8] = []
+    private(set) var trustedProxies = AddressSet()
+    private(set) var pools: [InstanceID: ConnectionPool] = [:]
+    var connections: [ObjectIdentifier: ServerConnection] = [:]
+    private(set) var isDraining = false
+    private var drained: [EventLoopPromise<Void>] = []
+
+    private var timers = DeadlineQueue()
+    private var wakeAt = Instant.distantFuture
+    private var wake: Scheduled<Void>?
+
+    private var freeCalls: [ForwardedCall] = []
+    /// Where requests are put together. Its storage is used again as soon as the socket has taken what was written.
+    var requestOutput = ByteBuffer()
+    /// The same for responses; `outputOwner` is the connection whose answer lies in it and was not written yet.
+    var responseOutput = ByteBuffer()
+    unowned(unsafe) var outputOwner: ServerConnection?
+    /// Trailer fields are checked and not kept.
+    var trailerFields = FieldList()
+    var date = DateField()
+
+    init(eventLoop: any EventLoop, index: Int, snapshot: Snapshot, recorder: SpanRecorder, shared: SharedState) {
+        self.eventLoop = eventLoop
+        self.index = index
+        self.snapshot = snapshot
+        self.recorder = recorder
+        self.shared = shared
+        now = HostClock.now()
+        random = RandomSource.fromSystem()
+        adopt(snapshot)
+    }
+
+    private func adopt(_ snapshot: Snapshot) {
+        self.snapshot = snapshot
+        limits = snapshot.configuration.limits
+        timeouts = snapshot.configuration.timeouts
+        continuesTraces = snapshot.configuration.traceContextContinues
+        healthPath = Array((snapshot.configuration.healthPath ?? "").utf8)
+        trustedProxies = AddressSet(snapshot.configuration.trustedProxies)
+    }
+
+    /// Reads the clock; the first thing that every event does.
+    @discardableResult
+    func tick() -> Instant {
+        now = HostClock.now()
+        return now
+    }
+
+    // MARK: Timers
+
+    func setTimer(_ owner: LoopTimed, due: Instant) {
+        timers.set(owner, due: due)
+        if due < wakeAt { rearm() }
+    }
+
+    func removeTimer(_ owner: LoopTimed) { timers.remove(owner) }
+
+    private func rearm() {
+        guard let next = timers.next, next < wakeAt else { return }
+        wake?.cancel()
+        wakeAt = next
+        wake = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, next.nanoseconds)))) { [self] in
+            wakeAt = .distantFuture
+            wake = nil
+            tick()
+            while let owner = timers.popDue(now: now) { owner.timerFired(now: now) }
+            rearm()
+        }
+    }
+
+    // MARK: Calls and pools
+
+    func takeCall() -> ForwardedCall { freeCalls.popLast() ?? ForwardedCall(loop: self) }
+
+    /// Takes back a call that nothing refers to any more.
+    func recycle(_ call: ForwardedCall) {
+        call.reset()
+        if freeCalls.count < 256 { freeCalls.append(call) }
+    }
+
+    func pool(for endpoint: EndpointReference) -> ConnectionPool {
+        let instance = endpoint.endpoint.instance
+        if let pool = pools[instance] { return pool }
+        let pool = ConnectionPool(loop: self)
+        pools[instance] = pool
+        return pool
+    }
+
+    /// Takes a new snapshot; pools of instances that are no longer in it close what is idle and end with their last call.
+    func install(_ snapshot: Snapshot, instances: Set<InstanceID>) {
+        adopt(snapshot)
+        for (instance, pool) in pools where !instances.contains(instance) {
+            pool.retire()
+            pools[instance] = nil
+        }
+    }
+
+    // MARK: Draining
+
+    /// Answers in flight end with `Connection: close`, idle connections are closed; the promise succeeds when none is left.
+    func drain(_ promise: EventLoopPromise<Void>) {
+        isDraining = true
+        tick()
+        for connection in Array(connections.values) { connection.beginDraining() }
+        if connections.isEmpty { promise.succeed() } else { drained.append(promise) }
+    }
+
+    /// Closes what is still open.
+    func closeAll() {
+        tick()
+        for connection in Array(connections.values) { connection.abort() }
+        for pool in pools.values { pool.retire() }
+        pools = [:]
+    }
+
+    func connectionOpened(_ connection: ServerConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+    }
+
+    func connectionClosed(_ connection: ServerConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        guard connections.isEmpty, !drained.isEmpty else { return }
+        let promises = drained
+        drained = []
+        for promise in promises { promise.succeed() }
+    }
+}

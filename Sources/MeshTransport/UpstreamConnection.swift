@@ -1,0 +1,271 @@
+internal import MeshExchange
+internal import MeshHTTP
+internal import MeshModel
+internal import NIOCore
+
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#endif
+
+/// An HTTP/1.1 connection to an instance: one handler per channel, bytes in and out.
+///
+/// It carries one request at a time for the `ForwardedCall` that leases it, and goes back to its pool only when both
+/// messages have ended cleanly and nothing is left over.
+final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Phase {
+        case connecting
+        case idle
+        case leased
+        /// The answer is not wanted, but short enough to be read to its end, so that the connection lives on.
+        case draining(left: Int)
+        case closed
+    }
+
+    enum Reading {
+        case head
+        case body
+        case ended
+    }
+
+    unowned let loop: TransportLoop
+    let pool: ConnectionPool
+    var phase = Phase.connecting
+    var reading = Reading.head
+    /// Whose exchange this is; nil while idle, draining or connecting for nobody.
+    var call: ForwardedCall?
+    var context: ChannelHandlerContext?
+    var descriptor: CInt = -1
+
+    var parser: ResponseHeadParser
+    var decoder = BodyDecoder(.none)
+    /// Bytes of a head that is not complete.
+    var partial: ByteBuffer?
+    var keepsAlive = true
+    /// The body has no other end than the connection's.
+    var endsWithConnection = false
+    var passesChunksRaw = false
+    var requestEnded = false
+    /// A byte of the request went to the socket and was not refused by it.
+    var requestWritten = false
+    private var isWritingHead = false
+    var responseBegan = false
+    /// Tells one lease from the next, also when both are the same call's.
+    private(set) var leases = 0
+    /// Requests carried before this one.
+    var carried = 0
+    var idleSince = Instant.zero
+    var failure: AttemptFailure?
+
+    private var isReadPaused = false
+    private var isReadWanted = false
+    private var needsFlush = false
+
+    /// What is read of an unwanted answer before the connection is given up instead, in bytes, and for how long.
+    static let drainLimit = 64 << 10
+    static let drainTime = Timespan.seconds(1)
+
+    init(loop: TransportLoop, pool: ConnectionPool) {
+        self.loop = loop
+        self.pool = pool
+        parser = ResponseHeadParser(limits: HeadLimits())
+    }
+
+    var isReused: Bool { carried > 0 }
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    // MARK: - Lease
+
+    /// Whether an idle connection may take a request; with `asksSocket` the kernel says whether the peer has closed it or
+    /// sent what nobody asked for.
+    func canCarry(mustBeSure asksSocket: Bool) -> Bool {
+        guard case .idle = phase, context != nil else { return false }
+        guard asksSocket, descriptor >= 0 else { return true }
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN
+    }
+
+    func lease(to call: ForwardedCall) {
+        self.call = call
+        leases &+= 1
+        phase = .leased
+        reading = .head
+        keepsAlive = true
+        endsWithConnection = false
+        requestEnded = false
+        requestWritten = false
+        responseBegan = false
+        failure = nil
+        partial = nil
+        loop.setTimer(self, due: .distantFuture)
+    }
+
+    // MARK: - Sending
+
+    /// Writes and flushes the head with what of the body is at hand.
+    func send(_ bytes: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) {
+        guard let context else { return }
+        requestEnded = isEnd
+        isWritingHead = true
+        context.write(NIOAny(bytes), promise: nil)
+        for piece in rest { context.write(NIOAny(piece), promise: nil) }
+        context.flush()
+        isWritingHead = false
+        // A socket that refuses the first write closes the channel within `flush`.
+        if case .closed = phase { return }
+        requestWritten = true
+    }
+
+    /// A piece of the body as it stands on the wire.
+    func sendBody(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        context.write(NIOAny(bytes), promise: nil)
+        needsFlush = true
+    }
+
+    func sendEnd() {
+        requestEnded = true
+        flush()
+    }
+
+    func flush() {
+        guard needsFlush else { return }
+        needsFlush = false
+        context?.flush()
+    }
+
+    // MARK: - Reading, paused from the other side
+
+    func setReadPaused(_ isPaused: Bool) {
+        isReadPaused = isPaused
+        if !isPaused, isReadWanted {
+            isReadWanted = false
+            context?.read()
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isReadPaused { isReadWanted = true } else { context.read() }
+    }
+
+    // MARK: - End of an exchange
+
+    /// The call is over or goes on elsewhere; nothing that comes here matters to it any more.
+    ///
+    /// `drains`: the rest of the response is known to be short, so that reading it is cheaper than a new connection.
+    func abandon(drains: Bool) {
+        call = nil
+        // A connection that is being made is of use to the next call.
+        if case .connecting = phase { return }
+        guard drains, requestEnded, keepsAlive, responseBegan, case .leased = phase else {
+            close()
+            return
+        }
+        if case .ended = reading {
+            release()
+            return
+        }
+        phase = .draining(left: Self.drainLimit)
+        setReadPaused(false)
+        loop.setTimer(self, due: loop.now + Self.drainTime)
+    }
+
+    /// Both messages have ended: back to the pool, or closed where it can't be used again.
+    func release() {
+        call = nil
+        guard keepsAlive, requestEnded, partial == nil, context != nil else {
+            close()
+            return
+        }
+        phase = .idle
+        reading = .head
+        carried += 1
+        idleSince = loop.now
+        setReadPaused(false)
+        pool.put(self)
+    }
+
+    func close() {
+        if case .closed = phase { return }
+        if case .connecting = phase {
+            // The bootstrap still owns the channel: `established` closes it.
+            phase = .closed
+            loop.removeTimer(self)
+            return
+        }
+        phase = .closed
+        call = nil
+        loop.removeTimer(self)
+        context?.close(promise: nil)
+    }
+
+    override func timerFired(now: Instant) {
+        switch phase {
+        case .idle:
+            pool.remove(self)
+            close()
+        case .draining, .connecting: close()
+        case .leased, .closed: break
+        }
+    }
+
+    // MARK: - Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        // The channel of an address that did not answer goes when the next one is already being tried.
+        if self.context === context { self.context = nil }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.context = nil
+        loop.tick()
+        let phase = phase
+        self.phase = .closed
+        loop.removeTimer(self)
+        switch phase {
+        case .idle: pool.remove(self)
+        case .leased: connectionEnded()
+        case .connecting, .draining, .closed: break
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? IOError, error.errnoCode == ECONNRESET { failure = .reset }
+        context.close(promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        loop.tick()
+        call?.upstreamWritabilityChanged(context.channel.isWritable)
+    }
+
+    /// The peer ended the connection while it had a request of ours.
+    private func connectionEnded() {
+        guard let call else { return }
+        self.call = nil
+        switch reading {
+        case .body where endsWithConnection:
+            call.responseEnded()
+        case .body:
+            call.upstreamFailed(.truncated)
+        case .ended:
+            // The response is complete, but the request was still on its way.
+            break
+        case .head:
+            if partial != nil || responseBegan {
+                call.upstreamFailed(responseBegan && partial == nil ? (failure ?? .reset) : .truncated)
+            } else if isWritingHead || !requestWritten {
+                call.upstreamFailed(.closedBeforeResponse(reused: isReused, requestWritten: false))
+            } else {
+                call.upstreamFailed(failure ?? .closedBeforeResponse(reused: isReused, requestWritten: true))
+            }
+        }
+    }
+}
