@@ -76,12 +76,13 @@ package struct DecodedSpan: Hashable, Sendable {
         }
         try view.forEachItem { item in
             switch item {
-            case .name(let text): name = text
-            case .attribute(let key, let value): keep(Attribute(key.name, value))
-            case .custom(let key, let value): keep(Attribute(key, value))
+            case .name(let text): name = text.value.description
+            case .attribute(let key, let raw): keep(Attribute(key.name, raw.value))
+            case .custom(let key, let raw): keep(Attribute(String(decoding: key, as: UTF8.self), raw.value))
+            case .unknown(let number, let raw): keep(Attribute("mesh.key_\(number)", raw.value))
             case .event(let offset, let title, let count):
                 let time = UnixTime(nanoseconds: start.nanoseconds &+ offset.nanoseconds)
-                events.append(Event(name: title, time: time, attributes: []))
+                events.append(Event(name: title.value.description, time: time, attributes: []))
                 belongingToEvent = count
             case .link(let trace, let span): links.append(Link(traceID: trace, spanID: span))
             }

@@ -40,29 +40,62 @@ struct ByteReader {
         return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
     }
 
-    mutating func value() throws(SpanDecodingError) -> AttributeValue {
+    mutating func value() throws(SpanDecodingError) -> RawValue {
         let type = try byte()
-        return try value(of: type, nested: false)
+        guard type == RecordValue.array else { return try scalar(of: type) }
+        let count = Int(try byte())
+        let start = offset
+        for _ in 0..<count { _ = try scalar(of: try byte()) }
+        return .array(count: count, UnsafeRawBufferPointer(rebasing: bytes[start..<offset]))
     }
 
-    private mutating func value(of type: UInt8, nested: Bool) throws(SpanDecodingError) -> AttributeValue {
+    mutating func scalar(of type: UInt8) throws(SpanDecodingError) -> RawValue {
         switch type {
-        case RecordValue.string: return .string(String(decoding: try take(Int(try short())), as: UTF8.self))
+        case RecordValue.string: return .bytes(try take(Int(try short())))
         case RecordValue.integer: return .integer(try integer())
         case RecordValue.double: return .double(Double(bitPattern: try word()))
         case RecordValue.false: return .bool(false)
         case RecordValue.true: return .bool(true)
         case RecordValue.uuid:
-            return .string(
-                InstanceID(high: UInt64(bigEndian: try word().littleEndian), low: UInt64(bigEndian: try word().littleEndian)).description)
-        case RecordValue.flag:
-            let raw = try byte()
-            return .string(ResponseFlag(rawValue: raw)?.code ?? "flag-\(raw)")
-        case RecordValue.array where !nested:
-            var elements: [AttributeValue] = []
-            for _ in 0..<(try byte()) { elements.append(try value(of: try byte(), nested: true)) }
-            return .array(elements)
+            let high = UInt64(bigEndian: try word().littleEndian)
+            return .uuid(InstanceID(high: high, low: UInt64(bigEndian: try word().littleEndian)))
+        case RecordValue.flag: return .flag(try byte())
         default: throw .malformed("an attribute of type \(type)")
+        }
+    }
+}
+
+/// A value where it lies, for readers that pick a few and need no copy of the rest.
+package enum RawValue {
+    case bytes(UnsafeRawBufferPointer)
+    case integer(Int64)
+    case double(Double)
+    case bool(Bool)
+    case uuid(InstanceID)
+    case flag(UInt8)
+    case array(count: Int, UnsafeRawBufferPointer)
+
+    package var text: String? {
+        if case .bytes(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil }
+    }
+
+    package var value: AttributeValue {
+        switch self {
+        case .bytes(let bytes): return .string(String(decoding: bytes, as: UTF8.self))
+        case .integer(let number): return .integer(number)
+        case .double(let number): return .double(number)
+        case .bool(let bool): return .bool(bool)
+        case .uuid(let id): return .string(id.description)
+        case .flag(let raw): return .string(ResponseFlag(rawValue: raw)?.code ?? "flag-\(raw)")
+        case .array(let count, let bytes):
+            var reader = ByteReader(bytes)
+            var elements: [AttributeValue] = []
+            for _ in 0..<count {
+                // Walked once already when it was read, so this cannot fail.
+                guard let type = try? reader.byte(), let element = try? reader.scalar(of: type) else { break }
+                elements.append(element.value)
+            }
+            return .array(elements)
         }
     }
 }
@@ -91,37 +124,39 @@ package struct SpanView {
     package var duration: Timespan { Timespan(nanoseconds: Int64(clamping: word(at: 44))) }
 
     package enum Item {
-        case name(String)
-        case attribute(AttributeKey, AttributeValue)
-        case custom(String, AttributeValue)
-        case event(offset: Timespan, name: String, attributes: Int)
+        case name(RawValue)
+        case attribute(AttributeKey, RawValue)
+        case custom(UnsafeRawBufferPointer, RawValue)
+        /// A known key of a later version.
+        case unknown(UInt8, RawValue)
+        /// The next `attributes` attributes are the event's.
+        case event(offset: Timespan, name: RawValue, attributes: Int)
         case link(TraceID, SpanID)
     }
 
-    /// Hands out every item in order. Throws on bytes that no writer wrote.
+    /// Hands out every item in order, where it lies. Throws on bytes that no writer wrote.
     package func forEachItem(_ body: (Item) -> Void) throws(SpanDecodingError) {
         var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[RecordLayout.headerLength...]))
         while reader.remaining > 0 {
             let key = try reader.byte()
             switch key {
-            case RecordItem.name: body(.name(try reader.value().description))
+            case RecordItem.name: body(.name(try reader.value()))
             case RecordItem.customAttribute:
-                let name = String(decoding: try reader.take(Int(try reader.byte())), as: UTF8.self)
+                let name = try reader.take(Int(try reader.byte()))
                 body(.custom(name, try reader.value()))
             case RecordItem.event:
                 guard case .integer(let offset) = try reader.value() else { throw .malformed("an event without a time") }
-                let name = try reader.value().description
+                let name = try reader.value()
                 body(.event(offset: Timespan(nanoseconds: offset), name: name, attributes: Int(try reader.byte())))
             case RecordItem.link:
                 let trace = TraceID(high: try reader.word(), low: try reader.word())
                 body(.link(trace, SpanID(try reader.word())))
             default:
                 let value = try reader.value()
-                // A key that a later version added: its value is kept under its number.
                 if let known = AttributeKey(rawValue: key) {
                     body(.attribute(known, value))
                 } else {
-                    body(.custom("mesh.key_\(key)", value))
+                    body(.unknown(key, value))
                 }
             }
         }

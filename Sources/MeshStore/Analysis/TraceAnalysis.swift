@@ -1,0 +1,117 @@
+package import MeshModel
+import MeshTelemetry
+
+/// One trace with all that can be said of it without knowing others: where its time went, what retries cost, what is missing.
+package struct TraceAnalysis: Hashable, Sendable {
+    package struct Share: Hashable, Sendable {
+        package var name: String
+        /// On the critical path.
+        package var time: Timespan
+    }
+
+    package struct Retries: Hashable, Sendable {
+        package var destination: String
+        package var count: Int
+
+        package init(destination: String, count: Int) {
+            self.destination = destination
+            self.count = count
+        }
+    }
+
+    package let tree: TraceTree
+    package let path: CriticalPath
+    /// The root's duration.
+    package let duration: Timespan
+    /// Per tier, from the root's on in the order in which the trace reached them.
+    package let tiers: [Share]
+    /// Per service, the largest first.
+    package let services: [Share]
+    /// Between the services: queues, connections, the wire, the mesh itself.
+    package let overhead: Timespan
+    /// Waiting before retries.
+    package let backoff: Timespan
+    /// Failed tries that were followed by another, and the backoff before those.
+    package let retryCost: Timespan
+    /// Tries beyond the first of their call, by destination, in the order of their starts.
+    package let retries: [Retries]
+    /// What is not there although something that is there speaks of it.
+    package let missing: [String]
+
+    package var isComplete: Bool { missing.isEmpty }
+
+    package init(_ tree: TraceTree) {
+        self.tree = tree
+        let path = CriticalPath(tree)
+        self.path = path
+        duration = tree.root?.span.duration ?? .zero
+        // A destination's tier by its own word, where the caller did not say it.
+        var tierOfService: [String: String] = [:]
+        for node in tree.nodes { tierOfService[node.span.origin.service] = node.span.origin.tier }
+        var tiers: [String: Timespan] = [:]
+        var order: [String] = []
+        var services: [String: Timespan] = [:]
+        var overhead = Timespan.zero
+        var backoff = Timespan.zero
+        var retryCost = Timespan.zero
+        var retries: [Retries] = []
+        var missing: [String] = []
+
+        func spend(_ time: Timespan, service: String, tier: String) {
+            if tiers[tier] == nil { order.append(tier) }
+            tiers[tier, default: .zero] += time
+            services[service, default: .zero] += time
+        }
+
+        for (index, node) in tree.nodes.enumerated() {
+            let span = node.span
+            let time = path.own[index]
+            let destination = span.text(.destination)
+            switch span.kind {
+            case .gateway, .server, .internal: spend(time, service: span.origin.service, tier: span.origin.tier)
+            case .call: overhead += time
+            case .backoff: backoff += time
+            case .attempt:
+                let isAnsweredByMesh = node.children.contains { tree.nodes[$0].span.kind == .server }
+                if !isAnsweredByMesh, let destination {
+                    // No word from the other side: the time was spent waiting for it.
+                    spend(time, service: destination, tier: span.text(.destinationTier) ?? tierOfService[destination] ?? "outside")
+                } else {
+                    overhead += time
+                }
+                let number = span.integer(.attempt) ?? 1
+                if number > 1, let destination {
+                    if let known = retries.firstIndex(where: { $0.destination == destination }) {
+                        retries[known].count += 1
+                    } else {
+                        retries.append(Retries(destination: destination, count: 1))
+                    }
+                }
+                if span.isTrue(.retried) { retryCost += path.total[index] }
+                if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !span.isTrue(.external), span[.flag] == nil {
+                    missing.append("the span of \(destination ?? "the service") under attempt \(number) of \(span.origin.service)")
+                }
+            }
+        }
+        retryCost += backoff
+        if !tree.nodes.isEmpty, !tree.isRooted { missing.append("the root span") }
+        for orphan in tree.orphans {
+            missing.append("the parent of \(orphan.span.origin.service)'s span '\(orphan.span.name)'")
+        }
+        self.tiers = order.map { Share(name: $0, time: tiers[$0] ?? .zero) }
+        self.services = services.map { Share(name: $0.key, time: $0.value) }
+            .sorted { $0.time != $1.time ? $0.time > $1.time : $0.name < $1.name }
+        self.overhead = overhead
+        self.backoff = backoff
+        self.retryCost = retryCost
+        self.retries = retries
+        self.missing = missing
+    }
+
+    /// `1 retry inventory`; nil where nothing is to be said.
+    package var note: String? {
+        var parts = retries.map { "\($0.count) \($0.count == 1 ? "retry" : "retries") \($0.destination)" }
+        if !isComplete { parts.append("incomplete") }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+}
