@@ -87,7 +87,7 @@ let package = Package(
         program(
             "meshd",
             [
-                "MeshAdminAPI", "MeshHummingbird", "MeshRegistry", "MeshSidecar", "MeshStore", "MeshSupervision",
+                "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshRegistry", "MeshStore", "MeshSupervision", hummingbird,
             ]),
         .executableTarget(name: "mesh-shim", dependencies: ["CMeshSystem"], cSettings: unsanitized, linkerSettings: withoutSwift),
 

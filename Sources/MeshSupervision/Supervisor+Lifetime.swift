@@ -44,9 +44,12 @@ extension Supervisor {
     }
 
     /// Ends a replica and its shim, and removes the slot: neither process nor socket is left. Its log and record stay.
-    package func remove(_ replica: String) async {
+    ///
+    /// `atOnce`: without the grace.
+    package func remove(_ replica: String, atOnce: Bool = false) async {
         guard let slot = slots[replica] else { return }
         apply(slot.machine.stopRequested(SystemClock.now()), to: slot)
+        if atOnce { slot.client?.send(.signal(SIGKILL)) }
         // The shim kills after the grace, the machine two seconds later.
         let deadline = SystemClock.now() + slot.spec.stopGrace + .seconds(Int64(6))
         let stopped = await wait(until: deadline) { $0[replica].map { $0 !== slot || !$0.machine.mayLive } ?? true }
@@ -82,13 +85,13 @@ extension Supervisor {
     /// Ends everything, wave after wave, callers first (`StartPlan.stopOrder`); what is in no wave ends last.
     ///
     /// Bounded by the graces of the waves. `progress` hears of every replica that is gone.
-    package func stopAll(order: [[String]], progress: @Sendable (String) -> Void = { _ in }) async {
+    package func stopAll(order: [[String]], atOnce: Bool = false, progress: @Sendable (String) -> Void = { _ in }) async {
         for wave in order + [Array(Set(slots.values.map(\.spec.service)))] {
             let replicas = slots.values.filter { wave.contains($0.spec.service) }.map(\.spec.replica).sorted()
             await withTaskGroup(of: String.self) { group in
                 for replica in replicas {
                     group.addTask {
-                        await self.remove(replica)
+                        await self.remove(replica, atOnce: atOnce)
                         return replica
                     }
                 }

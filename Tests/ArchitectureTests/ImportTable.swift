@@ -42,7 +42,11 @@ enum ImportTable {
         "Curl": library("Curl", ["CCurl", "CCurlShims"]),
         "mesh": library("mesh", ["Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
         "meshd": library(
-            "meshd", ["MeshHummingbird", "MeshSidecar", "MeshStore", "MeshSupervision", "MeshRegistry", "MeshAdminAPI"]),
+            "meshd",
+            nio.union([
+                "MeshConfiguration", "MeshControlProtocol", "MeshStore", "MeshSupervision", "MeshRegistry", "MeshAdminAPI", "Hummingbird",
+                "ServiceLifecycle", "UnixSignals",
+            ])),
         "edge-gateway": service("edge/gateway", ["MeshSidecar"]),
         "relay": service("domain/relay", ["MeshSidecar"]),
         "echo": service("enterprise/echo", ["MeshSidecar"]),

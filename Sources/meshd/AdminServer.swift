@@ -1,0 +1,119 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import MeshAdminAPI
+import MeshModel
+import MeshTelemetry
+import NIOCore
+
+/// The admin API over the control socket: translates requests into questions to the daemon, and decides nothing itself.
+struct AdminServer {
+    let daemon: Daemon
+    let path: String
+    let logger: Logger
+
+    /// Serves until the task is cancelled.
+    ///
+    /// - Parameter whenListening: called once the socket takes connections.
+    func run(whenListening: @escaping @Sendable () -> Void) async throws {
+        let path = path
+        let application = Application(
+            router: routes(),
+            configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path), serverName: "meshd"),
+            onServerRunning: { _ in
+                chmod(path, 0o600)
+                whenListening()
+            },
+            logger: logger)
+        try await application.run()
+    }
+
+    private func routes() -> Router<BasicRequestContext> {
+        let router = Router()
+        router.add(middleware: ProblemAnswers())
+        let daemon = daemon
+        router.get("/v1/status") { _, _ in try json(await daemon.status()) }
+        router.get("/v1/instances") { _, _ in try json(await daemon.instances()) }
+        router.get("/v1/statistics") { _, _ in try json(await daemon.statistics()) }
+        router.post("/v1/up") { request, _ in
+            let bytes = try await request.body.collect(upTo: 4 << 20)
+            guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
+                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/up takes an UpRequest as JSON")
+            }
+            return lines(of: await daemon.up(order))
+        }
+        router.post("/v1/down") { request, _ in
+            lines(of: await daemon.down(now: request.uri.queryParameters["now"] == "true"))
+        }
+        router.get("/v1/logs") { request, _ in
+            let parameters = request.uri.queryParameters
+            let query = try LogQuery(
+                service: parameters["service"].map(String.init), instance: parameters["instance"].map(String.init),
+                lines: parameters["lines"].map(String.init), follow: parameters["follow"].map(String.init))
+            return lines(of: try await daemon.logs(query))
+        }
+        router.get("/v1/traces") { request, _ in
+            let parameters = request.uri.queryParameters
+            return try json(
+                await daemon.traces.list(
+                    matching: parameters["q"].map(String.init) ?? "", limit: number(parameters["limit"], named: "limit") ?? 20,
+                    since: number(parameters["since"], named: "since").map {
+                        UnixTime(nanoseconds: HostClock.wall().nanoseconds - Int64($0) * 1_000_000_000)
+                    }))
+        }
+        router.get("/v1/traces/:id") { _, context in
+            try json(await daemon.traces.show(try context.parameters.require("id")))
+        }
+        return router
+    }
+}
+
+private func number(_ text: Substring?, named name: String) throws -> Int? {
+    guard let text else { return nil }
+    guard let value = Int(text), value >= 0 else {
+        throw Problem(title: "\(name) takes a whole number", status: 400, detail: "not '\(text)'")
+    }
+    return value
+}
+
+private func json(_ value: some Encodable) throws -> Response {
+    Response(
+        status: .ok, headers: [.contentType: AdminAPI.jsonType],
+        body: ResponseBody(byteBuffer: ByteBuffer(bytes: try AdminJSON.encode(value))))
+}
+
+/// A stream of values as JSON lines, each sent as soon as it is there.
+private func lines<Value: Encodable & Sendable>(of stream: AsyncStream<Value>) -> Response {
+    Response(
+        status: .ok, headers: [.contentType: AdminAPI.jsonLinesType],
+        body: ResponseBody { writer in
+            for await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
+            try await writer.finish(nil)
+        })
+}
+
+/// What is thrown becomes `application/problem+json`.
+private struct ProblemAnswers<Context: Hummingbird.RequestContext>: RouterMiddleware {
+    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let problem as Problem {
+            return try answer(problem)
+        } catch let error as any HTTPResponseError {
+            return try answer(
+                Problem(
+                    title: error.status.reasonPhrase, status: error.status.code, detail: "\(request.method) \(request.uri.path)",
+                    hint: "this daemon speaks version \(AdminAPI.protocolVersion) of the admin API: is 'mesh' of the same release?"))
+        } catch {
+            return try answer(
+                Problem(title: "the daemon failed", status: 500, detail: "\(error)", hint: "see daemon.log in the state folder"))
+        }
+    }
+
+    private func answer(_ problem: Problem) throws -> Response {
+        Response(
+            status: .init(code: problem.status), headers: [.contentType: AdminAPI.problemType],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try AdminJSON.encode(problem))))
+    }
+}

@@ -1,0 +1,227 @@
+import Foundation
+import Logging
+import MeshAdminAPI
+import MeshConfiguration
+import MeshControlProtocol
+import MeshModel
+import MeshRegistry
+import MeshStore
+import MeshSupervision
+import MeshTelemetry
+
+/// One mesh: what is wanted of it, who is where in it, and who has to be told.
+///
+/// The parts decide for themselves (`Supervisor` about processes, `Registry` about places, `SnapshotPublisher` about who is told,
+/// `Deployment` about what a file means); this brings their facts to each other.
+actor Daemon {
+    let stateFolder: StateFolder
+    let runtimeFolder: RuntimeFolder
+    let supervisor: Supervisor
+    let traces: TraceAnswers
+    let logger: Logger
+
+    var applied: Applied?
+    var phase = DaemonPhase.idle
+    /// One `up` at a time; `down` ends it.
+    var upTask: Task<Void, Never>?
+    private var registry: Registry
+    private var publisher = SnapshotPublisher()
+    private let startedAt = Timestamp(HostClock.wall())
+    private let finish: @Sendable () -> Void
+
+    /// What was applied last.
+    struct Applied {
+        var document: MeshDocument
+        var deployment: Deployment
+        var file: String
+    }
+
+    /// - Parameter finish: called once when there is nothing left to be a daemon for.
+    init(
+        stateFolder: StateFolder, runtimeFolder: RuntimeFolder, supervisor: Supervisor, traces: TraceAnswers, logger: Logger,
+        finish: @escaping @Sendable () -> Void
+    ) {
+        self.stateFolder = stateFolder
+        self.runtimeFolder = runtimeFolder
+        self.supervisor = supervisor
+        self.traces = traces
+        self.logger = logger
+        self.finish = finish
+        // A daemon that comes back must not hand out a lower revision than the one before it did.
+        registry = Registry(after: UInt64(max(0, HostClock.wall().nanoseconds / 1_000_000)) << 16)
+    }
+
+    func end() { finish() }
+
+    // MARK: Facts
+
+    /// Takes in what runs already, and tells the log what happened while no daemon looked.
+    func adopt() async {
+        for adoption in await supervisor.adopt(startsDead: false) {
+            if let problem = adoption.problem { logger.error("\(adoption.replica) can't be adopted: \(problem)") }
+            for exit in adoption.exits { logger.info("\(adoption.replica) had ended: \(exit)") }
+            if let snapshot = adoption.snapshot, let process = snapshot.processID {
+                logger.info("\(adoption.replica) is adopted, pid \(process)")
+            }
+        }
+    }
+
+    /// Follows the supervisor for as long as it speaks.
+    func followReplicas() async {
+        for await event in supervisor.events { replicaChanged(event) }
+    }
+
+    private func replicaChanged(_ event: ReplicaEvent) {
+        let replica = event.snapshot
+        let changed: Bool
+        switch event.report {
+        case .ready, .adopted:
+            changed = replica.state == .ready && registry.becameReady(Registry.Entry(replica))
+        case .draining:
+            changed = registry.startedDraining(replica: replica.replica)
+        case .unready, .exited, .stopped, .startFailed:
+            changed = registry.wentAway(replica: replica.replica)
+        case .launching, .running, .waiting, .shimLost:
+            changed = false
+        }
+        if let line = event.line { logger.info("\(replica.replica) \(line)") }
+        if changed { publish() }
+    }
+
+    /// Follows what instances say for as long as anybody listens.
+    func followInstances(_ events: AsyncStream<InstanceServer.Event>) async {
+        for await event in events {
+            switch event {
+            case .closed(let connection): _ = publisher.disconnected(connection)
+            case .said(let connection, let message): await instanceSaid(message, connection)
+            }
+        }
+    }
+
+    private func instanceSaid(_ message: InstanceMessage, _ connection: InstanceConnection) async {
+        switch message {
+        case .hello(let hello):
+            publisher.connected(connection, hello)
+            publish()
+        case .acknowledged(let acknowledgement):
+            publisher.acknowledged(connection, revision: acknowledgement.revision)
+        case .refused(let refusal):
+            publisher.acknowledged(connection, revision: refusal.revision, refusal: refusal.reason)
+            let who = publisher.listeners[connection]?.service ?? "an instance"
+            logger.error("\(who) refused revision \(refusal.revision): \(refusal.reason)")
+        case .health(let health):
+            guard !health.ready, let instance = publisher.listeners[connection]?.instance else { return }
+            await supervisor.reported(instance, isReady: false, reason: health.reason ?? "it said so")
+        case .stopping:
+            guard let instance = publisher.listeners[connection]?.instance,
+                let replica = await supervisor.snapshot().first(where: { $0.instance == instance })
+            else { return }
+            if registry.startedDraining(replica: replica.replica) { publish() }
+        case .statistics, .spans: break
+        }
+    }
+
+    /// Sends to every instance what has changed for it.
+    func publish() {
+        guard let applied else { return }
+        for (connection, message) in publisher.messages(applied.document, registry) {
+            connection.send(.configuration(message))
+        }
+    }
+
+    /// From now on this is what is wanted.
+    func apply(_ applied: Applied) {
+        self.applied = applied
+        registry.policyChanged()
+        publish()
+    }
+
+    // MARK: Views
+
+    func status() -> DaemonStatus {
+        DaemonStatus(
+            pid: Int(getpid()), mesh: applied?.document.name ?? "", file: applied?.file, stateFolder: stateFolder.path,
+            startedAt: startedAt, phase: phase, urls: gatewayURLs())
+    }
+
+    func instances() async -> [InstanceStatus] {
+        let samples = await supervisor.samples()
+        return await supervisor.snapshot().map { replica in
+            InstanceStatus(replica, sample: samples[replica.replica])
+        }
+    }
+
+    func statistics() -> MeshStatistics {
+        let counters = traces.intake.counters
+        let store = traces.store.status
+        return MeshStatistics(
+            spansReceived: counters.receivedSpans, spansStored: store.storedSpans, spansDroppedByInstances: counters.lostAtSource,
+            spansDroppedByStore: counters.droppedSpans + store.unreadableSpans, traceStoreBytes: UInt64(max(0, store.bytes)),
+            instancesConnected: publisher.listeners.count, traceStoreError: store.failure.map { "\($0)" })
+    }
+
+    func logs(_ query: LogQuery) async throws -> AsyncStream<LogLine> {
+        let replicas = await supervisor.snapshot().filter { replica in
+            (query.service == nil || query.service == replica.service)
+                && (query.instance == nil || query.instance == replica.replica)
+        }
+        if replicas.isEmpty, let name = query.service ?? query.instance {
+            let known = Set(await supervisor.snapshot().map(\.service)).sorted().joined(separator: ", ")
+            throw Problem(
+                title: "there is no '\(name)' in this mesh", status: 404, detail: known.isEmpty ? "nothing runs" : "there are: \(known)",
+                hint: "mesh ps")
+        }
+        let sources = replicas.map { replica in
+            LogSource(
+                service: replica.service, replica: replica.replica,
+                path: InstanceFolder(
+                    stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica.replica
+                ).log)
+        }
+        return LogReader(sources: sources).lines(query)
+    }
+
+    func gatewayURLs() -> [String] {
+        registry.endpoints(of: MeshDocument.gatewayName).flatMap(\.addresses).compactMap { address in
+            guard case .tcp(let host, let port) = address else { return nil }
+            let shown = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host
+            return "http://" + SocketAddress.tcp(host: shown, port: port).description
+        }
+    }
+}
+
+extension Registry.Entry {
+    init(_ replica: ReplicaSnapshot) {
+        let endpoint = Endpoint(
+            instance: replica.instance ?? InstanceID(high: 0, low: 0), host: ProcessInfo.processInfo.hostName, addresses: replica.addresses,
+            expectedIdentity: .none, version: replica.version)
+        self.init(service: replica.service, replica: replica.replica, endpoint: endpoint)
+    }
+}
+
+extension ReplicaEvent {
+    /// What of it belongs into the daemon's log.
+    fileprivate var line: String? {
+        switch report {
+        case .ready: "is ready"
+        case .unready(let reason): "is not ready: \(reason)"
+        case .exited(let exit): "ended: \(exit)"
+        case .startFailed(let reason): "could not be started: \(reason)"
+        case .waiting(_, crashLoop: true): "keeps failing; next try in \(snapshot.nextRestartIn?.seconds ?? 0) s"
+        case .shimLost: "lost its shim; a new one takes over"
+        case .launching, .running, .adopted, .draining, .waiting, .stopped: nil
+        }
+    }
+}
+
+extension InstanceStatus {
+    init(_ replica: ReplicaSnapshot, sample: (sample: ProcessSample, cpuPercent: Double)?) {
+        self.init(
+            service: replica.service, tier: replica.tier, instance: replica.replica, instanceID: replica.instance?.description,
+            version: replica.version, state: InstanceState(rawValue: replica.state.rawValue) ?? .unready,
+            ready: replica.state == .ready, pid: replica.processID.map(Int.init), address: replica.addresses.first?.description,
+            restarts: replica.restarts, cpuPercent: sample?.cpuPercent, rssBytes: sample.map { Int($0.sample.residentBytes) },
+            startedAt: replica.startedAt.map(Timestamp.init), lastExit: replica.lastExit.map(String.init(describing:)) ?? replica.reason,
+            lastErrorLine: replica.lastErrorLine, nextRestartIn: replica.nextRestartIn?.seconds)
+    }
+}

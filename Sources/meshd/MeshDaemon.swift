@@ -1,0 +1,115 @@
+import Foundation
+import Logging
+import MeshAdminAPI
+import MeshStore
+import MeshSupervision
+import MeshTelemetry
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// `meshd`: the daemon of one mesh.
+@main
+struct MeshDaemon {
+    static func main() async {
+        do {
+            let arguments = CommandLine.arguments.dropFirst()
+            if arguments.contains("--help") || arguments.contains("-h") {
+                print(DaemonOptions.usage)
+                return
+            }
+            let options = try DaemonOptions(arguments: arguments)
+            signal(SIGPIPE, SIG_IGN)
+            signal(SIGHUP, SIG_IGN)
+            LoggingSystem.bootstrap { label in MeshLogHandler(label: label, level: .info) }
+            try await run(options)
+        } catch let misuse as DaemonOptions.Misuse {
+            end(2, "error: \(misuse.reason)\n\n\(DaemonOptions.usage)")
+        } catch let problem as Problem {
+            end(1, "error: \(problem)" + (problem.hint.map { "\n\($0)" } ?? ""))
+        } catch StateLock.Failure.taken {
+            end(1, "error: another daemon works on this state folder\nmesh ps shows its mesh")
+        } catch StateLock.Failure.unusable(let reason) {
+            end(1, "error: the state folder can't be used: \(reason)\nset MESH_STATE_DIR to a folder that you may write to")
+        } catch {
+            end(1, "error: \(error)")
+        }
+    }
+
+    private static func end(_ status: Int32, _ message: String) -> Never {
+        FileHandle.standardError.write(Data((message + "\n").utf8))
+        exit(status)
+    }
+
+    private static func run(_ options: DaemonOptions) async throws {
+        let state = options.stateFolder
+        try FileManager.default.createDirectory(
+            atPath: state.path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        chmod(state.path, 0o700)
+        let lock = try StateLock(path: state.daemonLock)
+        let runtime = try RuntimeFolder.create(for: state)
+        let logger = Logger(label: "meshd")
+        let intake = TraceIntake(store: TraceStore(folder: state.traces))
+        intake.start()
+        let supervisor = Supervisor(
+            .init(
+                stateFolder: state.path, runtimeFolder: runtime.path,
+                shimExecutable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+                    .appending(path: "mesh-shim").path))
+        let (finished, finish) = AsyncStream.makeStream(of: Void.self)
+        let daemon = Daemon(
+            stateFolder: state, runtimeFolder: runtime, supervisor: supervisor, traces: TraceAnswers(store: intake.store, intake: intake),
+            logger: logger, finish: { finish.finish() })
+        let (events, eventsIn) = AsyncStream.makeStream(of: InstanceServer.Event.self)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        await daemon.adopt()
+        let instances = try await InstanceServer.start(
+            path: runtime.instanceSocket, group: group,
+            spans: { bytes in
+                guard let batch = try? bytes.withUnsafeBytes({ try SpanBatch(decoding: $0) }) else { return }
+                intake.acceptOrDrop(batch)
+            }, events: eventsIn)
+        logger.info("meshd works on \(state.path), pid \(getpid())")
+
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let admin = AdminServer(daemon: daemon, path: runtime.controlSocket, logger: logger)
+        let isEmpty = try await withThrowingTaskGroup(of: Bool?.self) { tasks in
+            tasks.addTask {
+                await daemon.followReplicas()
+                return nil
+            }
+            tasks.addTask {
+                await daemon.followInstances(events)
+                return nil
+            }
+            tasks.addTask {
+                try await admin.run(whenListening: {})
+                return nil
+            }
+            // The end of the mesh, or of this daemon only: what runs goes on under the next one.
+            tasks.addTask {
+                for await _ in finished {}
+                return true
+            }
+            tasks.addTask {
+                for await _ in signals { break }
+                return false
+            }
+            var isEmpty: Bool?
+            while isEmpty == nil, let ended = try await tasks.next() { isEmpty = ended }
+            tasks.cancelAll()
+            return isEmpty ?? false
+        }
+        await instances.stop()
+        await supervisor.detach()
+        intake.shutdown()
+        unlink(runtime.controlSocket)
+        unlink(runtime.instanceSocket)
+        if isEmpty {
+            try? FileManager.default.removeItem(atPath: runtime.path)
+            unlink(state.path + "/run")
+        }
+        logger.info(isEmpty ? "meshd ends with its mesh" : "meshd ends; what runs goes on")
+        withExtendedLifetime(lock) {}
+    }
+}

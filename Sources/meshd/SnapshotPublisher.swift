@@ -1,0 +1,61 @@
+import MeshConfiguration
+import MeshControlProtocol
+import MeshExchange
+import MeshModel
+import MeshRegistry
+
+/// Decides who has to be told what: keeps in mind what every connected instance was told last, so that a change is said only to
+/// those that it concerns.
+///
+/// Invariant: what an instance was told last is what its service's snapshot was at the last call of `messages`.
+struct SnapshotPublisher {
+    /// One connected instance, by its connection.
+    struct Listener: Hashable {
+        var instance: InstanceID
+        var service: String
+        /// The last snapshot that was sent, its revision set to zero; nil before the first.
+        var told: SnapshotConfiguration?
+        var revision: UInt64?
+        /// What it said of the last one: acknowledged, or why not.
+        var refusal: String?
+    }
+
+    private(set) var listeners: [InstanceConnection: Listener] = [:]
+
+    mutating func connected(_ connection: InstanceConnection, _ hello: Hello) {
+        listeners[connection] = Listener(instance: hello.instance, service: hello.service, revision: hello.revision)
+    }
+
+    mutating func disconnected(_ connection: InstanceConnection) -> Listener? { listeners.removeValue(forKey: connection) }
+
+    mutating func acknowledged(_ connection: InstanceConnection, revision: UInt64, refusal: String? = nil) {
+        if refusal == nil { listeners[connection]?.revision = revision }
+        listeners[connection]?.refusal = refusal
+    }
+
+    func connection(of instance: InstanceID) -> InstanceConnection? { listeners.first { $0.value.instance == instance }?.key }
+
+    /// What has to be sent now, so that every listener has the snapshot of its service.
+    mutating func messages(_ document: MeshDocument, _ registry: Registry) -> [(InstanceConnection, ConfigurationMessage)] {
+        var current: [String: SnapshotConfiguration] = [:]
+        var encoded: [String: ConfigurationMessage] = [:]
+        var messages: [(InstanceConnection, ConfigurationMessage)] = []
+        for (connection, listener) in listeners {
+            let service = listener.service
+            guard
+                var snapshot = current[service]
+                    ?? document.snapshotConfiguration(for: service, revision: 0, endpoints: { registry.endpoints(of: $0) })
+            else { continue }
+            snapshot.revision = 0
+            current[service] = snapshot
+            guard listener.told != snapshot else { continue }
+            listeners[connection]?.told = snapshot
+            if encoded[service] == nil {
+                snapshot.revision = registry.revision
+                encoded[service] = ConfigurationMessage(snapshot)
+            }
+            if let message = encoded[service] { messages.append((connection, message)) }
+        }
+        return messages
+    }
+}
