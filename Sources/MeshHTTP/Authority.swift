@@ -23,6 +23,23 @@ package struct Authority: Hashable, Sendable, BitwiseCopyable {
         self.isNormal = !hasUpperCase && !hasDot && isPlainPort
     }
 
+    /// Appends the normal form: lower case, no root dot, the port only where there is one and it is not the scheme's own.
+    package func writeNormal<Sink: ByteSink>(_ bytes: UnsafeRawBufferPointer, defaultPort: UInt16? = nil, into sink: inout Sink) {
+        let name = bytes[host]
+        sink.append(atMost: name.count) { out in
+            for index in 0..<name.count { out[index] = ASCII.lowercase(name[index]) }
+            return name.count
+        }
+        guard let port, port != defaultPort else { return }
+        sink.append(":")
+        sink.append(decimal: UInt64(port))
+    }
+
+    /// Whether the host, without the port, is `name`, which is in lower case.
+    package func hostEquals(_ name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes[host].equalsIgnoringCase(name)
+    }
+
     /// Whether `init` would take the bytes.
     static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard bytes.count <= longest, let colon = hostEnd(bytes) else { return false }
