@@ -2,7 +2,7 @@ package import MeshModel
 
 /// What the answers of one edge take, coarse and forgetful: enough to ask whether another try can be in time.
 ///
-/// Four buckets an octave from a microsecond on, so that a quantile is at most 19 % too high. Beyond 1024 answers all counts
+/// Four buckets an octave from a microsecond on, so that a quantile is at most a quarter too high. Beyond 1024 answers all counts
 /// are halved: the last few thousand rule.
 package struct LatencyDistribution: Sendable {
     private static let bucketCount = 128
