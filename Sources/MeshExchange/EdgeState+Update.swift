@@ -42,12 +42,11 @@ extension EdgeState {
                 slot.inverseWeight = endpoint.weight > 0 ? 1 / endpoint.weight : 1e6
             }
         }
-        for index in known.values {
-            slots.withSlot(index) { slot in
-                slot.takesNoCalls = true
-                slot.isGone = true
-            }
-            if slots[Int(index)].inFlight == 0 { vacate(index) }
+        // By index, not in the order of a dictionary, which differs from run to run: a simulation has to replay.
+        for index in slots.indices where known[slots[index].instance] == Int32(index) {
+            slots[index].takesNoCalls = true
+            slots[index].isGone = true
+            if slots[index].inFlight == 0 { vacate(Int32(index)) }
         }
         regroup(configuration.versions)
     }

@@ -62,6 +62,14 @@ package struct Attempt: Sendable {
     package var remaining: Timespan?
     /// Take no pooled connection: the last one to this endpoint was dead.
     package var needsNewConnection: Bool
+
+    package init(number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool) {
+        self.number = number
+        self.endpoint = endpoint
+        self.connectBy = connectBy
+        self.remaining = remaining
+        self.needsNewConnection = needsNewConnection
+    }
 }
 
 /// An endpoint, shared by reference, so that handing it around copies one pointer.
@@ -80,9 +88,23 @@ package struct CallFailure: Hashable, Sendable {
     package var endpoint: InstanceID?
     /// The answer carries `mesh-retry: no`: nobody above is to try again.
     package var retryNo: Bool
+
+    /// What the cause says where no more is known.
+    package init(
+        _ cause: FailureCause, flag: ResponseFlag? = nil, attempt: Int = 0, endpoint: InstanceID? = nil, retryNo: Bool = false
+    ) {
+        self.flag = flag ?? cause.flag
+        status = cause.status
+        self.cause = cause
+        self.attempt = attempt
+        self.endpoint = endpoint
+        self.retryNo = retryNo
+    }
 }
 
 package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
+    /// Answered by the host: there is no call without a route.
+    case noRoute
     case noEndpoint
     /// Every endpoint's breaker is open, or the edge's own.
     case breakerOpen
@@ -93,10 +115,13 @@ package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
     case deadlinePassed
     case streamIdle
     case durationExceeded
+    /// Between two attempts.
+    case replayOverflowed
     case attemptFailed(AttemptFailure)
 
     package var description: String {
         switch self {
+        case .noRoute: "no route"
         case .noEndpoint: "no endpoint"
         case .breakerOpen: "circuit breaker open"
         case .tooManyCalls: "too many concurrent calls"
@@ -105,6 +130,7 @@ package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
         case .deadlinePassed: "deadline passed"
         case .streamIdle: "body stood still"
         case .durationExceeded: "max_duration exceeded"
+        case .replayOverflowed: "request outgrew the replay buffer"
         case .attemptFailed(let failure): failure.description
         }
     }

@@ -64,8 +64,7 @@ extension Exchange {
     }
 
     private func callFailure(_ cause: FailureCause, flag: ResponseFlag, retryNo: Bool) -> CallFailure {
-        CallFailure(
-            flag: flag, status: cause.status, cause: cause, attempt: attempts.count, endpoint: attempts.last?.instance, retryNo: retryNo)
+        CallFailure(cause, flag: flag, attempt: attempts.count, endpoint: attempts.last?.instance, retryNo: retryNo)
     }
 
     // MARK: Clocks
@@ -103,19 +102,23 @@ extension Exchange {
 extension FailureCause {
     package var flag: ResponseFlag {
         switch self {
+        case .noRoute: .noRoute
         case .noEndpoint: .noHealthyEndpoint
         case .breakerOpen: .breakerOpen
         case .tooManyCalls, .tooManyPending: .overflow
         case .deadlineOnArrival, .deadlinePassed: .deadlineExhausted
         case .streamIdle, .durationExceeded: .upstreamTimeout
+        case .replayOverflowed: .upstreamReset
         case .attemptFailed(let failure): failure.flag
         }
     }
 
     package var status: Int {
         switch self {
+        case .noRoute: 404
         case .noEndpoint, .breakerOpen, .tooManyCalls, .tooManyPending: 503
         case .deadlineOnArrival, .deadlinePassed, .streamIdle, .durationExceeded: 504
+        case .replayOverflowed: 502
         case .attemptFailed(let failure): failure.status
         }
     }

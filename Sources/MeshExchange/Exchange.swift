@@ -118,7 +118,8 @@ extension Exchange {
         return Effects(wakeAt: wakeAt)
     }
 
-    /// More of the request was read than may be kept for another attempt.
+    /// More of the request was read than may be kept for another attempt. Told between two attempts, it ends the call: a host
+    /// that stops reading at the limit while none runs saves it.
     package mutating func replayOverflowed(now: Instant) { isReplayable = false }
 
     /// The running attempt's final response head came.
@@ -172,6 +173,7 @@ extension Exchange {
         switch phase {
         case .waiting(let since, let until):
             if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }
+            if !isReplayable { return stop(.replayOverflowed, abandoning: nil, now: now, random: &random) }
             if now >= until { return startAgain(after: now - since, abandoning: nil, now: now, random: &random) }
         case .attempting:
             if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }

@@ -4,7 +4,7 @@ import MeshPolicy
 import Testing
 
 /// A host by hand: moves the time, tells one exchange what happened, and keeps what it answered.
-struct Call: ~Copyable {
+final class Call {
     var exchange: Exchange
     var now: Instant
     var random: RandomSource
@@ -23,47 +23,47 @@ struct Call: ~Copyable {
         random = RandomSource(seed: seed)
     }
 
-    mutating func advance(_ span: Timespan) { now = now + span }
+    func advance(_ span: Timespan) { now = now + span }
 
     @discardableResult
-    mutating func begin() -> Effects {
+    func begin() -> Effects {
         effects = exchange.began(now: now, random: &random)
         return effects
     }
 
     /// Begins on a pooled connection, and has the request written at once.
     @discardableResult
-    mutating func beginAndSend() -> Effects {
+    func beginAndSend() -> Effects {
         begin()
         connectAndSend()
         return effects
     }
 
-    mutating func connectAndSend() {
+    func connectAndSend() {
         exchange.connected(now: now)
         effects.wakeAt = exchange.requestSent(now: now).wakeAt
     }
 
     @discardableResult
-    mutating func head(_ status: Int, after span: Timespan = .milliseconds(1)) -> Effects {
+    func head(_ status: Int, after span: Timespan = .milliseconds(1)) -> Effects {
         head(ResponseFacts(status: status), after: span)
     }
 
     @discardableResult
-    mutating func head(_ facts: ResponseFacts, after span: Timespan = .milliseconds(1)) -> Effects {
+    func head(_ facts: ResponseFacts, after span: Timespan = .milliseconds(1)) -> Effects {
         advance(span)
         effects = exchange.responseHead(facts, now: now, random: &random)
         return effects
     }
 
     @discardableResult
-    mutating func end(grpcStatus: Int? = nil) -> Effects {
+    func end(grpcStatus: Int? = nil) -> Effects {
         effects = exchange.responseEnded(grpcStatus: grpcStatus, now: now, random: &random)
         return effects
     }
 
     @discardableResult
-    mutating func fail(_ failure: AttemptFailure, after span: Timespan = .milliseconds(1)) -> Effects {
+    func fail(_ failure: AttemptFailure, after span: Timespan = .milliseconds(1)) -> Effects {
         advance(span)
         effects = exchange.attemptFailed(failure, now: now, random: &random)
         return effects
@@ -71,14 +71,14 @@ struct Call: ~Copyable {
 
     /// Moves the time to when the exchange wants to be woken, and wakes it.
     @discardableResult
-    mutating func wake() -> Effects {
+    func wake() -> Effects {
         now = effects.wakeAt ?? now
         effects = exchange.timerFired(now: now, random: &random)
         return effects
     }
 
     @discardableResult
-    mutating func leave() -> Effects {
+    func leave() -> Effects {
         effects = exchange.callerLeft(now: now, random: &random)
         return effects
     }

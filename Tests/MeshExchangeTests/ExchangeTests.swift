@@ -8,7 +8,7 @@ struct ExchangeTests {
     @Test("forwards an untroubled call by one attempt, and gives everything back")
     func untroubled() {
         let destination = Destination.make()
-        var call = Call(to: destination)
+        let call = Call(to: destination)
         #expect(call.begin().start?.number == 1)
         #expect(call.effects.wakeAt == Instant.zero + .seconds(1), "the connect timeout")
         call.connectAndSend()
@@ -25,7 +25,7 @@ struct ExchangeTests {
     @Test("tries a 503 again on the other endpoint, after a backoff")
     func retry() {
         let destination = Destination.make()
-        var call = Call(to: destination)
+        let call = Call(to: destination)
         call.beginAndSend()
         let first = call.target
         call.head(503)
