@@ -6,13 +6,14 @@ import MeshTelemetry
 extension TraceStore {
     /// The traces that match, the latest first. Blocks on the disk.
     package func list(_ query: TraceQuery = .all, since: UnixTime? = nil, limit: Int = 50) -> TraceList {
+        let limit = max(0, limit)
         var problems: [String] = []
-        var found: [TraceID: TraceDigest] = [:]
+        var found: [TraceID: Int64] = [:]
         let condition = query.condition
         for name in fileNames(since: since) {
             do {
-                for (id, digest) in try matches(condition, in: name, since: since, limit: limit) {
-                    if found[id]?.merge(digest) == nil { found[id] = digest }
+                for (id, started) in try matches(condition, in: name, since: since, limit: limit) {
+                    found[id] = min(started, found[id] ?? .max)
                 }
             } catch  where !FileManager.default.fileExists(atPath: path(of: name)) {
                 // Dropped while we read.
@@ -23,9 +24,10 @@ extension TraceStore {
             // Older files hold older traces.
             if found.count >= limit { break }
         }
-        let latest = found.sorted { $0.value.begin != $1.value.begin ? $0.value.begin > $1.value.begin : $0.key.high < $1.key.high }
-        let traces = latest.prefix(limit).map { id, digest in
-            summary(id, digest, TraceAnalysis(TraceTree(spans(of: id))))
+        let latest = found.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key.high < $1.key.high }.prefix(limit).map(\.key)
+        let loaded = load(latest)
+        let traces = latest.compactMap { id in
+            loaded[id].map { summary(id, $0.digest, TraceAnalysis(TraceTree($0.spans))) }
         }
         return TraceList(traces: traces, problems: problems)
     }
@@ -33,11 +35,10 @@ extension TraceStore {
     /// The trace whose id begins so, or the latest for `last`. Blocks on the disk.
     package func show(_ reference: String) throws(TraceLookupError) -> StoredTrace {
         let id = try find(reference)
-        let spans = spans(of: id)
-        guard !spans.isEmpty, let digest = digest(of: id) else { throw .notFound(reference) }
-        let analysis = TraceAnalysis(TraceTree(spans))
-        let summary = summary(id, digest, analysis)
-        let comparison = compare(id, summary, analysis)
+        guard let loaded = load([id])[id] else { throw .notFound(reference) }
+        let analysis = TraceAnalysis(TraceTree(loaded.spans))
+        let summary = summary(id, loaded.digest, analysis)
+        let comparison = compare(summary, analysis)
         return StoredTrace(summary: summary, analysis: analysis, comparison: comparison, why: analysis.explanation(comparison))
     }
 
@@ -59,35 +60,30 @@ extension TraceStore {
 
     private func matches(
         _ condition: TraceCondition, in name: PartitionName, since: UnixTime?, limit: Int
-    ) throws -> [(TraceID, TraceDigest)] {
+    ) throws -> [(TraceID, Int64)] {
         let since = since?.nanoseconds ?? .min
-        let sql = "SELECT identity, \(TraceDigest.columns) FROM trace WHERE started >= ? AND \(condition.sql) ORDER BY started DESC LIMIT ?"
+        let sql = "SELECT identity, started FROM trace WHERE started >= ? AND \(condition.sql) ORDER BY started DESC LIMIT ?"
         let arguments = StatementArguments([since.databaseValue] + condition.arguments + [limit.databaseValue])
         return try read(name) { db in
-            try Row.fetchAll(db, sql: sql, arguments: arguments).compactMap { row in
-                TraceID(identity: row[0]).map { ($0, TraceDigest(row: row, from: 1)) }
-            }
+            try Row.fetchAll(db, sql: sql, arguments: arguments).compactMap { row in TraceID(identity: row[0]).map { ($0, row[1]) } }
         }
     }
 
-    private func digest(of id: TraceID) -> TraceDigest? {
-        var result: TraceDigest?
-        for name in fileNames(since: nil) {
-            let part = try? read(name) { db in
-                try Row.fetchOne(db, sql: "SELECT \(TraceDigest.columns) FROM trace WHERE identity = ?", arguments: [id.identity])
-                    .map { TraceDigest(row: $0, from: 0) }
+    /// What is known of some traces and all their spans, from every file that has some.
+    private func load(_ ids: [TraceID]) -> [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] {
+        var digests: [TraceID: TraceDigest] = [:]
+        var parts: [TraceID: [StoredPart]] = [:]
+        // Oldest first, so that services stand in the order in which they came.
+        for name in fileNames(since: nil).reversed() where !ids.isEmpty {
+            let stored = try? read(name) { db in try ids.compactMap { id in try Self.stored(id, db).map { (id, $0) } } }
+            for (id, (digest, chunks)) in stored ?? [] {
+                if digests[id]?.merge(digest) == nil { digests[id] = digest }
+                parts[id, default: []] += chunks
             }
-            guard let part else { continue }
-            if result?.merge(part) == nil { result = part }
         }
+        var result: [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] = [:]
+        for (id, digest) in digests { result[id] = (digest, Self.decode(parts[id] ?? [])) }
         return result
-    }
-
-    /// All spans of a trace, from every file that has some.
-    func spans(of id: TraceID) -> [DecodedSpan] {
-        var parts: [StoredPart] = []
-        for name in fileNames(since: nil) { parts += (try? read(name) { db in try Self.parts(of: id, db) }) ?? [] }
-        return Self.decode(parts)
     }
 
     private struct StoredPart {
@@ -96,16 +92,16 @@ extension TraceStore {
         var records: [UInt8]
     }
 
-    private static func parts(of id: TraceID, _ db: Database) throws -> [StoredPart] {
-        guard let trace = try Int64.fetchOne(db, sql: "SELECT id FROM trace WHERE identity = ?", arguments: [id.identity]) else {
-            return []
-        }
-        let sql = """
-            SELECT instance, service, tier, version, instant, wall, records FROM chunk JOIN process ON process.id = chunk.process
-            WHERE chunk.id BETWEEN ? AND ?
-            """
-        let first = trace << Partition.chunkBits
-        return try Row.fetchAll(db, sql: sql, arguments: [first, first | (1 << Partition.chunkBits - 1)]).map { row in
+    private static func stored(_ id: TraceID, _ db: Database) throws -> (TraceDigest, [StoredPart])? {
+        let find = try db.cachedStatement(sql: "SELECT id, \(TraceDigest.columns) FROM trace WHERE identity = ?")
+        guard let trace = try Row.fetchOne(find, arguments: [id.identity]) else { return nil }
+        let chunks = try db.cachedStatement(
+            sql: """
+                SELECT instance, service, tier, version, instant, wall, records FROM chunk JOIN process ON process.id = chunk.process
+                WHERE chunk.id BETWEEN ? AND ?
+                """)
+        let first: Int64 = (trace[0] as Int64) << Partition.chunkBits
+        let parts = try Row.fetchAll(chunks, arguments: [first, first | (1 << Partition.chunkBits - 1)]).map { row in
             StoredPart(
                 origin: SpanOrigin(
                     instance: InstanceID(row[0] as String) ?? InstanceID(high: 0, low: 0), service: row[1], tier: row[2], version: row[3]),
@@ -113,6 +109,7 @@ extension TraceStore {
                 records: Array(row[6] as Data)
             )
         }
+        return (TraceDigest(row: trace, from: 1), parts)
     }
 
     /// Processes of one host share its monotonic clock, so that one reading of the wall clock serves them all, and spans of one
@@ -176,7 +173,7 @@ extension TraceStore {
     private static let comparedTraces = 10_000
     private static let fewestCompared = 20
 
-    private func compare(_ id: TraceID, _ summary: StoredTraceSummary, _ analysis: TraceAnalysis) -> TraceComparison {
+    private func compare(_ summary: StoredTraceSummary, _ analysis: TraceAnalysis) -> TraceComparison {
         var comparison = TraceComparison()
         var others = 0
         var faster = 0

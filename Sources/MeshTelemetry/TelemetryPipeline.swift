@@ -5,7 +5,8 @@ import Synchronization
 /// Carries the spans of one process from its rings to a sink, off the request path.
 ///
 /// The draining thread turns at an interval, or at once when a ring is three quarters full. The sink must not block: it
-/// takes a batch or refuses it, and what was refused waits, bounded, and is offered again in the next turn.
+/// takes a batch or refuses it, and what was refused waits, bounded, and is offered again in the next turn. Nor may it call the
+/// pipeline, whose state is locked meanwhile.
 package final class TelemetryPipeline: Sendable {
     package typealias Sink = @Sendable (SpanBatch) -> Bool
 

@@ -102,6 +102,23 @@ struct TraceAnalysisTests {
         #expect(external.analysis.isComplete)
     }
 
+    @Test func anAttemptIsAsItsCallSays() {
+        var story = Story(1)
+        story.add(Story.orders, .server, 1, under: nil, 0, 50)
+        story.add(Story.orders, .call, 2, under: 1, 0, 50) { span in
+            span.add(.destination, "rates")
+            span.add(.destinationTier, "enterprise")
+            span.add(.external, true)
+        }
+        story.add(Story.orders, .attempt, 3, under: 2, 0, 50) { span in
+            span.add(.destination, "rates")
+            span.add(.httpResponseStatusCode, 200)
+        }
+        #expect(story.analysis.isComplete)
+        #expect(story.analysis.services.first?.name == "rates")
+        #expect(story.analysis.tiers.map(\.name) == ["domain", "enterprise"])
+    }
+
     @Test func aContinuedContextMakesTheGatewayTheRoot() {
         var story = Story(1)
         story.add(Story.gateway, .gateway, 2, under: 99, 0, 50)

@@ -303,6 +303,51 @@ struct TraceStoreTests {
         #expect(folder.traceFiles.count == 1)
     }
 
+    /// What a killed process leaves is what the files say at that moment.
+    @Test func whatWasCommittedOutlivesAKill() throws {
+        let store = makeStore()
+        for number in 1...10 as ClosedRange<UInt64> {
+            put(store, .order(number, begin: Int64(number)))
+            let grave = folder.path + "/grave-\(number)"
+            try FileManager.default.copyItem(atPath: store.folder, toPath: grave)
+            let heir = TraceStore(folder: grave)
+            #expect(heir.list().traces.map(\.traceID.high) == Array((1...number).reversed()))
+            #expect(try heir.show("last").nodes.count == 13)
+            #expect(put(heir, .short(99)) == .stored(spans: 1))
+        }
+    }
+
+    @Test func isReadWhileItIsWritten() async {
+        let store = makeStore { $0.retention = Retention(bytes: 2 << 20) }
+        let (now, noon) = (now, Story.noon)
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                (1...60 as ClosedRange<UInt64>).allSatisfy { number in
+                    let wall = UnixTime(nanoseconds: noon.nanoseconds + Int64(number) * 600_000_000_000)
+                    let stories = (0..<20 as Range<UInt64>).flatMap { Story.order(number * 100 + $0).batches }
+                    return store.ingest(stories, now: now, wall: wall) == .stored(spans: 260)
+                }
+            }
+            for _ in 0..<2 {
+                group.addTask {
+                    (0..<30).allSatisfy { _ in
+                        let list = store.list(limit: 5)
+                        return list.problems.isEmpty && list.traces.allSatisfy { $0.spans == 13 }
+                    }
+                }
+            }
+            for await isSound in group { #expect(isSound) }
+        }
+    }
+
+    @Test func aLimitIsALimit() {
+        let store = makeStore()
+        put(store, .short(1), .short(2))
+        #expect(store.list(limit: 0).traces.isEmpty)
+        #expect(store.list(limit: -1).traces.isEmpty)
+        #expect(store.list(limit: 1).traces.count == 1)
+    }
+
     @Test func garbageInABatchIsLeftOut() throws {
         let store = makeStore()
         var batch = Story.short(1).batches[0]

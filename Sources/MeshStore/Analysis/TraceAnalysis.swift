@@ -72,10 +72,14 @@ package struct TraceAnalysis: Hashable, Sendable {
             case .call: overhead += time
             case .backoff: backoff += time
             case .attempt:
+                let call = node.parent.map { tree.nodes[$0].span }
+                let isExternal = span.isTrue(.external) || call?.isTrue(.external) ?? false
                 let isAnsweredByMesh = node.children.contains { tree.nodes[$0].span.kind == .server }
                 if !isAnsweredByMesh, let destination {
                     // No word from the other side: the time was spent waiting for it.
-                    spend(time, service: destination, tier: span.text(.destinationTier) ?? tierOfService[destination] ?? "outside")
+                    spend(
+                        time, service: destination,
+                        tier: span.text(.destinationTier) ?? call?.text(.destinationTier) ?? tierOfService[destination] ?? "outside")
                 } else {
                     overhead += time
                 }
@@ -88,7 +92,7 @@ package struct TraceAnalysis: Hashable, Sendable {
                     }
                 }
                 if span.isTrue(.retried) { retryCost += path.total[index] }
-                if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !span.isTrue(.external), span[.flag] == nil {
+                if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !isExternal, span[.flag] == nil {
                     missing.append("the span of \(destination ?? "the service") under attempt \(number) of \(span.origin.service)")
                 }
             }
