@@ -96,7 +96,7 @@ let package = Package(
         .target(name: "CCurlShims", dependencies: ["CCurl"]),
         library("Curl", ["CCurl", "CCurlShims"]),
         library("MeshTerminal", ["MeshAdminAPI"]),
-        program("mesh", ["Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
+        program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
 
         // The shop, and the two services that stand for any other.
         program("edge-gateway", in: "services/edge/gateway", ["MeshSidecar"]),

@@ -4,6 +4,11 @@ package import MeshAdminAPI
 package struct ProgressUpdate: Hashable, Sendable {
     package var settled: [StyledText]
     package var live: [StyledText]
+
+    package init(settled: [StyledText], live: [StyledText] = []) {
+        self.settled = settled
+        self.live = live
+    }
 }
 
 /// The lines of `mesh up`, made from its events.

@@ -40,7 +40,7 @@ enum ImportTable {
         "MeshRegistry": library("MeshRegistry", ["MeshModel"]),
         "MeshTerminal": library("MeshTerminal", ["MeshAdminAPI"]),
         "Curl": library("Curl", ["CCurl", "CCurlShims"]),
-        "mesh": library("mesh", ["Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
+        "mesh": library("mesh", ["CMeshSystem", "Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
         "meshd": library(
             "meshd",
             nio.union([

@@ -1,0 +1,86 @@
+import Foundation
+import MeshTerminal
+import Synchronization
+
+/// Where a command writes: data to standard output, everything else to standard error.
+///
+/// Lines that are still changing are written over in a terminal, and not written at all elsewhere.
+final class Console: Sendable {
+    let output: TerminalTraits
+    let messages: TerminalTraits
+    private let liveLines = Mutex(0)
+    private let isSilent: Bool
+
+    init(wantedWidth: Int?, wantsColour: Bool, isSilent: Bool = false, environment: [String: String] = ProcessInfo.processInfo.environment)
+    {
+        func traits(_ descriptor: Int32) -> TerminalTraits {
+            TerminalTraits(
+                columns: Self.columns(of: descriptor), wantedWidth: wantedWidth, wantsColour: wantsColour, environment: environment)
+        }
+        self.isSilent = isSilent
+        output = traits(STDOUT_FILENO)
+        messages = traits(STDERR_FILENO)
+    }
+
+    /// Data.
+    func write(_ lines: [StyledText]) { Self.write(output.render(lines), to: STDOUT_FILENO) }
+    func write(_ bytes: [UInt8]) { Self.write(bytes, to: STDOUT_FILENO) }
+
+    /// Chatter.
+    func tell(_ lines: [StyledText]) { show(ProgressUpdate(settled: lines, live: [])) }
+    func tell(_ line: StyledText) { tell([line]) }
+
+    /// Progress: writes over the lines that were live, settles some, and shows those that are live now.
+    func show(_ update: ProgressUpdate) {
+        guard !isSilent else { return }
+        liveLines.withLock { count in
+            var text = count > 0 ? "\u{1b}[\(count)A\u{1b}[J" : ""
+            text += messages.render(update.settled)
+            if messages.isLive {
+                let width = max(1, progressWidth ?? 80)
+                text += messages.render(update.live.map { $0.truncated(to: width) })
+                count = update.live.count
+            }
+            Self.write(text, to: STDERR_FILENO)
+        }
+    }
+
+    /// Columns for lines that may be written over: the last one stays free, since a full line may wrap.
+    var progressWidth: Int? { messages.width.map { messages.isLive ? $0 - 1 : $0 } }
+
+    /// The terminal's columns; nil for a pipe or a file.
+    private static func columns(of descriptor: Int32) -> Int? {
+        guard isatty(descriptor) == 1 else { return nil }
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    private static func write(_ text: String, to descriptor: Int32) { write(Array(text.utf8), to: descriptor) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR || errno == EAGAIN { continue }
+            // The reader is gone: there is nobody left to tell.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
+
+/// JSON for a script as it came; for a terminal with line breaks.
+enum JSONOutput {
+    static func write(_ bytes: [UInt8], to console: Console) {
+        var text = bytes
+        if console.output.isLive, let value = try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed),
+            let pretty = try? JSONSerialization.data(
+                withJSONObject: value, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes, .fragmentsAllowed])
+        {
+            text = Array(pretty)
+        }
+        if text.last != UInt8(ascii: "\n") { text.append(UInt8(ascii: "\n")) }
+        console.write(text)
+    }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Curl
+import MeshAdminAPI
+import MeshTerminal
+
+struct LogsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs", abstract: "Show what the instances wrote, merged by time.",
+        discussion: """
+            Example:
+              mesh logs orders inventory -f
+              mesh logs --service ledger --lines 20 --json
+            """)
+
+    @Argument(help: "Only these services.")
+    var services: [String] = []
+
+    @Option(name: .customLong("service"), help: "Only this service; may be given several times.")
+    var serviceOptions: [String] = []
+
+    @Flag(name: [.customShort("f"), .long], help: "Go on with what is written from now on.")
+    var follow = false
+
+    @Option(name: [.customShort("n"), .long], help: "How many lines to begin with.")
+    var lines = 100
+
+    @Flag(help: "One JSON object per line: {time, service, instance, stream, text}.")
+    var json = false
+
+    @Option(
+        name: .long, help: "The mesh.yaml of the mesh (here without a short form: -f follows).",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var file: String?
+
+    @OptionGroup var outputOptions: OutputOptions
+
+    mutating func validate() throws {
+        if lines < 0 { throw ValidationError("--lines must not be negative.") }
+    }
+
+    func run() throws {
+        let console = outputOptions.console
+        let wanted = Set(services + serviceOptions)
+        var query = [("lines", String(lines))]
+        if !wanted.isEmpty { query.append(("service", wanted.sorted().joined(separator: ","))) }
+        if follow { query.append(("follow", "true")) }
+        let location = try MeshLocation.find(file: file)
+        try location.withDaemon { daemon in
+            let unknown = wanted.subtracting(try daemon.instances().flatMap { [$0.service, Self.baseName($0.service), $0.instance] })
+            guard unknown.isEmpty else {
+                throw CommandFailure("there is no service \(unknown.sorted().joined(separator: ", "))", hint: "mesh ps\(location.selector)")
+            }
+            var text = LogText(offset: LocalTime.offset)
+            try daemon.lines(LogLine.self, "GET", AdminAPI.Path.logs, query: query) { line, bytes in
+                if json {
+                    console.write(bytes + [UInt8(ascii: "\n")])
+                } else {
+                    console.write([text.line(line)])
+                }
+                return .goOn
+            }
+        }
+    }
+
+    /// `catalog` of `catalog/v2`.
+    private static func baseName(_ service: String) -> String { String(service.prefix { $0 != "/" }) }
+}
