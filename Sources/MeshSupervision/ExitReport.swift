@@ -26,6 +26,25 @@ package struct ExitReport: Hashable, Sendable {
     package var peakResidentBytes: Int64
     package var lastErrorLine: String
 
+    package init(
+        instance: InstanceID, processID: Int32, cause: Cause, dumpedCore: Bool = false, seemsOutOfMemory: Bool = false,
+        wasExpected: Bool = false, endedAt: UnixTime, ran: Timespan, userTime: Timespan = .zero, systemTime: Timespan = .zero,
+        peakResidentBytes: Int64 = 0, lastErrorLine: String = ""
+    ) {
+        self.instance = instance
+        self.processID = processID
+        self.cause = cause
+        self.dumpedCore = dumpedCore
+        self.seemsOutOfMemory = seemsOutOfMemory
+        self.wasExpected = wasExpected
+        self.endedAt = endedAt
+        self.ran = ran
+        self.userTime = userTime
+        self.systemTime = systemTime
+        self.peakResidentBytes = peakResidentBytes
+        self.lastErrorLine = lastErrorLine
+    }
+
     /// Ended by itself with code 0, or because it was told to.
     package var isClean: Bool { wasExpected || cause == .code(0) }
 }

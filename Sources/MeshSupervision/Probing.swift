@@ -9,17 +9,19 @@ package struct Probing: Hashable, Sendable {
     package enum Turn: Hashable, Sendable { case nowPassing, nowFailing }
 
     package let probe: Probe
-    package private(set) var verdict = Verdict.undecided
+    package private(set) var verdict: Verdict
     package private(set) var lastFailure: String?
     private let began: Instant
     private var failuresInARow = 0
     private var isInFlight = false
     private var nextTry: Instant
 
-    package init(_ probe: Probe, began now: Instant) {
+    /// One that is `assumedPassing` is asked first after `every`, and turns to failing without ever having passed.
+    package init(_ probe: Probe, began now: Instant, assumedPassing: Bool = false) {
         self.probe = probe
         began = now
-        nextTry = now
+        verdict = assumedPassing ? .passing : .undecided
+        nextTry = assumedPassing ? now + probe.every : now
     }
 
     /// When to call `isDue` next; nil while a try is in flight.

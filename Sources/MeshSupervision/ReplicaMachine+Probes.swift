@@ -39,7 +39,7 @@ extension ReplicaMachine {
     }
 
     /// The instance said itself whether it can take requests.
-    package mutating func reported(isReady: Bool, _ why: String = "it said so", _ now: Instant) -> Effects {
+    package mutating func reported(isReady: Bool, _ now: Instant, why: String = "it said so") -> Effects {
         if case .running(var run) = phase, run.startup == nil {
             if isReady { becomeReady(&run, now) } else { becomeUnready(&run, why) }
             phase = .running(run)
@@ -60,7 +60,7 @@ extension ReplicaMachine {
         case .reported: break
         case .settled(let after): run.settlesAt = now + after
         }
-        run.live = probes.live.map { Probing($0, began: now + $0.every) }
+        run.live = probes.live.map { Probing($0, began: now, assumedPassing: true) }
     }
 
     private mutating func becomeReady(_ run: inout Run, _ now: Instant) {

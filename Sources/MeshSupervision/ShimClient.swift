@@ -84,6 +84,9 @@ package final class ShimClient: Sendable {
         }
     }
 
+    /// Waits for the shim's own end, if it ends by then.
+    package func reap(by deadline: Instant) async { _ = await process?.ended(by: deadline) }
+
     package var processID: Int32? { process?.processID }
 
     private func receive(on descriptor: Int32) async {

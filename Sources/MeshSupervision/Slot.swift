@@ -24,8 +24,8 @@ final class Slot {
     var lastSample: ProcessSample?
     /// A start failed, or it began to crash in a loop, since it was last asked for.
     var startHasFailed = false
-    /// The shim was told to leave: the end of its connection is no loss.
-    var isLeaving = false
+    /// Being taken in or removed: others wait.
+    var isBusy = false
 
     init(spec: ReplicaSpec, running: ReplicaSpec?, folder: InstanceFolder, addresses: [SocketAddress]) {
         self.spec = spec
@@ -33,12 +33,6 @@ final class Slot {
         self.folder = folder
         self.addresses = addresses
         machine = ReplicaMachine(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
-    }
-
-    /// A machine that has not lived yet takes the probes and the backoff of what is wanted now.
-    func adoptPolicies() {
-        guard !machine.mayLive else { return }
-        machine.adoptPolicies(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
     }
 
     var isSettled: Bool {

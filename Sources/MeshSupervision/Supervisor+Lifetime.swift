@@ -47,17 +47,19 @@ extension Supervisor {
     ///
     /// `atOnce`: without the grace.
     package func remove(_ replica: String, atOnce: Bool = false) async {
+        await wait(until: .distantFuture) { $0[replica]?.isBusy != true }
         guard let slot = slots[replica] else { return }
+        if atOnce { slot.machine.adoptPolicies(probes: slot.spec.probes, restart: slot.spec.restart, stopGrace: .zero) }
         apply(slot.machine.stopRequested(SystemClock.now()), to: slot)
+        // One that is in its grace already isn't told to stop again.
         if atOnce { slot.client?.send(.signal(SIGKILL)) }
         // The shim kills after the grace, the machine two seconds later.
         let deadline = SystemClock.now() + slot.spec.stopGrace + .seconds(Int64(6))
         let stopped = await wait(until: deadline) { $0[replica].map { $0 !== slot || !$0.machine.mayLive } ?? true }
-        guard isCurrent(slot) else { return }
-        slots[replica] = nil
-        slot.timer?.cancel()
-        slot.isLeaving = true
+        guard isCurrent(slot), !slot.isBusy else { return }
+        slot.isBusy = true
         if let client = slot.client {
+            slot.client = nil
             client.send(.exit)
             await client.end(by: SystemClock.now() + .seconds(Int64(3)))
         }
@@ -70,6 +72,8 @@ extension Supervisor {
             Files.remove(path)
         }
         for case .unix(let path) in slot.addresses { Files.remove(path) }
+        slots[replica] = nil
+        slot.isBusy = false
         tellWatchers()
     }
 

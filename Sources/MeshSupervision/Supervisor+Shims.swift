@@ -15,8 +15,12 @@ extension Supervisor {
     /// Takes a slot in: with the shim that runs, or with a new one if only its service runs, or without.
     func open(_ slot: Slot, wanted: Bool) async throws(StartError) {
         slots[slot.spec.replica] = slot
+        slot.isBusy = true
+        let met = await meet(slot)
+        slot.isBusy = false
+        defer { tellWatchers() }
         let now = SystemClock.now()
-        switch await meet(slot) {
+        switch met {
         case .nothing:
             let exit = ShimRecord.read(slot.folder).exits.last
             if let exit { slot.instance = exit.instance }
@@ -35,21 +39,18 @@ extension Supervisor {
     private func meet(_ slot: Slot) async -> Met {
         if let client = try? ShimClient.connect(slot.folder), let state = await follow(client, slot) { return .shim(state) }
         let record = ShimRecord.read(slot.folder)
-        guard let start = record.unfinished, start.boot == ProcessHandle.boot else {
-            // Its socket was swept away, but it lives: the lock of the slot would keep another out.
-            return await endStray(record, slot)
-        }
-        _ = start
-        return await launch(slot)
+        let mayLive = record.unfinished?.boot == ProcessHandle.boot
+        await endUnreachableShim(record, mayLive: mayLive)
+        return mayLive ? await launch(slot) : .nothing
     }
 
-    private func endStray(_ record: ShimRecord, _ slot: Slot) async -> Met {
+    /// A shim that lives and can't be spoken to keeps the lock of its slot: it goes, its service stays.
+    private func endUnreachableShim(_ record: ShimRecord, mayLive: Bool) async {
         guard let shim = record.shim, shim.boot == ProcessHandle.boot,
             let process = ProcessHandle(processID: shim.processID, startTime: shim.startTime)
-        else { return .nothing }
-        process.signal(SIGTERM)
+        else { return }
+        process.signal(mayLive ? SIGKILL : SIGTERM)
         if await process.ended(by: SystemClock.now() + Self.answerTimeout) == nil { process.signal(SIGKILL) }
-        return .nothing
     }
 
     /// A new shim, with the sockets that were bound for it.
@@ -86,7 +87,6 @@ extension Supervisor {
             return nil
         }
         slot.client = client
-        slot.isLeaving = false
         slot.following?.cancel()
         slot.following = Task {
             for await event in client.events { await self.received(event, from: client, slot) }
@@ -107,14 +107,14 @@ extension Supervisor {
             apply(slot.machine.spawned(now), to: slot)
         case .startFailed(_, let stage, let code):
             apply(slot.machine.startFailed(Self.reason(stage, code, slot.spec), now), to: slot)
-        case .exited(let report):
+        case .exited(let report) where report.instance == slot.instance:
             apply(slot.machine.exited(report, now), to: slot)
         case .lost:
             slot.client = nil
-            await client.end(by: now)
-            tellWatchers()
-            if isCurrent(slot), !slot.isLeaving { apply(slot.machine.shimLost(SystemClock.now()), to: slot) }
-        case .state, .swept, .logDropped, .refused, .failed, .left: break
+            // A shim that only dropped us may live on: it is met again.
+            await client.reap(by: now + .milliseconds(200))
+            if isCurrent(slot), slot.client == nil, !slot.isBusy { apply(slot.machine.shimLost(SystemClock.now()), to: slot) }
+        case .exited, .state, .swept, .logDropped, .refused, .failed, .left: break
         }
     }
 
@@ -150,7 +150,9 @@ extension Supervisor {
 
     func startIncarnation(of slot: Slot) async {
         guard isCurrent(slot), case .launching = slot.machine.phase else { return }
+        if let running = slot.running, running.listen != slot.spec.listen { await retireShim(of: slot) }
         slot.running = slot.spec
+        slot.machine.adoptPolicies(probes: slot.spec.probes, restart: slot.spec.restart, stopGrace: slot.spec.stopGrace)
         var failure: String?
         if slot.client == nil {
             do {
@@ -162,8 +164,10 @@ extension Supervisor {
         }
         guard isCurrent(slot), case .launching = slot.machine.phase else { return }
         if failure == nil {
+            let instance = mintInstance()
+            slot.instance = instance
             let specification = IncarnationSpecification(
-                instance: mintInstance(), arguments: slot.spec.arguments, workingFolder: slot.spec.workingFolder,
+                instance: instance, arguments: slot.spec.arguments, workingFolder: slot.spec.workingFolder,
                 environment: slot.spec.environment, listenersOnExit: slot.spec.listenersOnExit)
             do { try Files.replace(slot.folder.specification, with: specification.encoded) } catch { failure = "\(error)" }
         }
@@ -173,6 +177,15 @@ extension Supervisor {
             save(slot)
             slot.client?.send(.start)
         }
+    }
+
+    /// A shim listens where it began to: other addresses need another shim. Nothing lives in it now.
+    private func retireShim(of slot: Slot) async {
+        guard let client = slot.client else { return }
+        slot.client = nil
+        slot.addresses = []
+        client.send(.exit)
+        await client.end(by: SystemClock.now() + Self.answerTimeout)
     }
 
     // MARK: Recovery

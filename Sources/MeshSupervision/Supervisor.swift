@@ -40,6 +40,7 @@ package actor Supervisor {
     /// The listening sockets are bound before this returns.
     package func start(_ spec: ReplicaSpec) async throws(StartError) {
         if let problem = InstanceFolder.problem(withReplicaName: spec.replica) { throw .invalid(problem) }
+        await wait(until: .distantFuture) { $0[spec.replica]?.isBusy != true }
         if slots[spec.replica] == nil {
             let folder = self.folder(spec.replica)
             do { try folder.make() } catch { throw .system(error) }
@@ -48,7 +49,6 @@ package actor Supervisor {
         }
         guard let slot = slots[spec.replica] else { return }
         slot.spec = spec
-        slot.adoptPolicies()
         if slot.client == nil, !slot.machine.mayLive { try bind(slot) }
         slot.startHasFailed = false
         apply(slot.machine.startRequested(SystemClock.now()), to: slot)
@@ -79,7 +79,7 @@ package actor Supervisor {
     /// The instance said itself whether it can take requests.
     package func reported(_ instance: InstanceID, isReady: Bool, reason: String = "it said so") {
         guard let slot = slots.values.first(where: { $0.instance == instance }) else { return }
-        apply(slot.machine.reported(isReady: isReady, reason, SystemClock.now()), to: slot)
+        apply(slot.machine.reported(isReady: isReady, SystemClock.now(), why: reason), to: slot)
     }
 
     /// Leaves everything running to a daemon that comes later.

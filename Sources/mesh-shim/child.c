@@ -271,7 +271,7 @@ static void tell_end(const char *how, int value, bool core, bool oom, const stru
     record_append(record);
     begin_sweep();
     if (child.exec_error) start_failed(child.incarnation.uuid, "exec", child.exec_error);
-    else control_send("exited %s", line);
+    else if (!is_beginning()) control_send("exited %s", line);
 }
 
 void child_reap(void) {
@@ -355,7 +355,7 @@ void child_adopt_from_record(void) {
         listeners_take_from(child.pidfd);
         output_note("took over process %d from a shim that was lost", (int)child.incarnation.process);
     } else {
-        // Its end was seen by nobody.
+        // Its end was seen by nobody. Only the record tells it: the first message to a client is the state.
         struct rusage none = {0};
         tell_end("unknown", 0, false, false, &none, false);
     }

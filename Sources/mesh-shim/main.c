@@ -26,7 +26,7 @@
 struct options options = {.stop_grace_ms = 10000};
 
 static int control_listener = -1;
-static bool quitting = false;
+static bool beginning = true, quitting = false;
 
 int64_t now_ms(void) {
     struct timespec now;
@@ -42,6 +42,7 @@ int64_t unix_ns(void) {
 
 void quit_when_gone(void) { quitting = true; }
 bool is_quitting(void) { return quitting; }
+bool is_beginning(void) { return beginning; }
 
 static _Noreturn void fail(const char *stage) {
     control_send("failed stage=%s errno=%d", stage, errno);
@@ -142,6 +143,7 @@ int main(int count, char **arguments) {
     char state[message_limit];
     child_describe(state, sizeof state);
     control_send("%s", state);
+    beginning = false;
 
     const int64_t house_every_ms = 10000;
     int64_t next_house = now_ms() + house_every_ms;

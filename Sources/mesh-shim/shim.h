@@ -86,3 +86,4 @@ int64_t now_ms(void);
 int64_t unix_ns(void);
 void quit_when_gone(void);
 bool is_quitting(void);
+bool is_beginning(void);
