@@ -70,7 +70,8 @@ final class BodyStreamStorage: Sendable {
         var bytes = 0
         var ending = Ending.open
         var waiting: CheckedContinuation<ByteBuffer?, any Error>?
-        var isProducerPaused = false
+        /// Until the reader asks for the first time, nothing needs to come.
+        var isProducerPaused = true
         var isAbandoned = false
     }
 
@@ -143,9 +144,8 @@ final class BodyStreamStorage: Sendable {
                     case piece(ByteBuffer, resume: Bool)
                     case end
                     case failure(any Error)
-                    case wait
+                    case wait(resume: Bool)
                 }
-                let isCancelled = Task.isCancelled
                 let outcome = state.withLock { state -> Outcome in
                     if let piece = state.pieces.popFirst() {
                         state.bytes -= piece.readableBytes
@@ -157,10 +157,12 @@ final class BodyStreamStorage: Sendable {
                     case .finished: return .end
                     case .failed(let error): return .failure(error)
                     case .open:
-                        guard !isCancelled else { return .failure(CancellationError()) }
+                        // Asked under the lock: whoever cancels later takes it after this, and finds the continuation.
+                        guard !Task.isCancelled else { return .failure(CancellationError()) }
                         precondition(state.waiting == nil, "a body has one reader")
                         state.waiting = continuation
-                        return .wait
+                        defer { state.isProducerPaused = false }
+                        return .wait(resume: state.isProducerPaused)
                     }
                 }
                 switch outcome {
@@ -169,7 +171,7 @@ final class BodyStreamStorage: Sendable {
                     continuation.resume(returning: piece)
                 case .end: continuation.resume(returning: nil)
                 case .failure(let error): continuation.resume(throwing: error)
-                case .wait: break
+                case .wait(let resume): if resume { wanted() }
                 }
             }
         } onCancel: {

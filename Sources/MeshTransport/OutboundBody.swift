@@ -52,10 +52,9 @@ package final class BodyWriter: Sendable {
         guard !mayGoOn else { return }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                let isCancelled = Task.isCancelled
                 let outcome = state.withLock { state -> Result<Void, any Error>? in
                     if let failure = state.failure { return .failure(failure) }
-                    if isCancelled { return .failure(CancellationError()) }
+                    if Task.isCancelled { return .failure(CancellationError()) }
                     if state.pending < Self.highWater, !state.isBlocked { return .success(()) }
                     state.waiting = continuation
                     return nil
