@@ -42,6 +42,7 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -75,7 +76,9 @@ let package = Package(
         library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
         library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioPosix]),
         library("MeshControlProtocol", ["MeshExchange"]),
-        library("MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", serviceLifecycle]),
+        library("MeshSidecar", [
+            "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, serviceLifecycle, tracing, unixSignals,
+        ]),
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),
 
         // Control plane.
@@ -118,7 +121,8 @@ let package = Package(
         tests("MeshTelemetryTests", ["MeshTelemetry"]),
         tests("MeshTransportTests", ["MeshTransport", nioEmbedded]),
         tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
-        tests("MeshSidecarTests", ["MeshSidecar"]),
+        tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
+        tests("MeshHummingbirdTests", ["MeshHummingbird"]),
         tests("MeshStoreTests", ["MeshStore"]),
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),

@@ -1,0 +1,18 @@
+import Synchronization
+
+/// What the calls of one request have in common and its answer has to tell, however many tasks make them.
+final class RequestScope: Sendable {
+    @TaskLocal static var current: RequestScope?
+
+    /// `x-request-id`, which every call for this request carries on.
+    let requestID: String?
+    private let retriesEndBelow = Atomic<Bool>(false)
+
+    init(requestID: String?) { self.requestID = requestID }
+
+    /// One of the calls failed in a way that is not to be retried above: attempts, budget or credit ran out, or a breaker is open.
+    func callWasNotToBeRetried() { retriesEndBelow.store(true, ordering: .relaxed) }
+
+    /// Whether a 5xx answer to this request must carry `mesh-retry: no`.
+    var forbidsRetry: Bool { retriesEndBelow.load(ordering: .relaxed) }
+}

@@ -1,0 +1,95 @@
+import Glibc
+import MeshTelemetry
+import ServiceLifecycle
+import Synchronization
+import Tracing
+import UnixSignals
+
+extension Sidecar {
+    /// Runs a service that answers every request by `handler`: the whole of its `main.swift`.
+    ///
+    ///     await Sidecar.run { request, mesh in
+    ///         let stock = try await mesh.call(.inventory, .get, "/stock?sku=\(request.query("sku") ?? "")")
+    ///         return MeshResponse(stock)
+    ///     }
+    ///
+    /// See ``program(_:_:)`` for what it brings along.
+    public static func run(_ handler: @escaping @Sendable (MeshRequest, Mesh) async throws -> MeshResponse) async {
+        await program { sidecar in
+            let mesh = sidecar.mesh
+            sidecar.serve { request in try await handler(request, mesh) }
+        }
+    }
+
+    /// Runs a service as a program, until SIGTERM or SIGINT: `setup` says how requests are answered, and what else runs.
+    ///
+    ///     await Sidecar.program { sidecar in
+    ///         let database = try Database(folder: sidecar.dataFolder)
+    ///         sidecar.serve { request in try await answer(request, database, sidecar.mesh) }
+    ///     }
+    ///
+    /// It writes the log (``SidecarLogging``), joins `withSpan` to the traces of the mesh, and handles signals: the first one drains,
+    /// a second one ends the process at once. What goes wrong is written to standard error as one line, and the process ends with
+    /// status 1. Returns after a graceful shutdown.
+    ///
+    /// - Parameter configuration: As the daemon tells unless given; `try .standalone(…)` runs without one.
+    public static func program(
+        _ configuration: @autoclosure () throws -> SidecarConfiguration = .environment,
+        _ setup: (Sidecar) async throws -> Void
+    ) async {
+        // A reader that goes away is an error to whom it concerns, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        SidecarLogging.bootstrap()
+        do {
+            let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+            let sidecar = try Sidecar(try configuration())
+            InstrumentationSystem.bootstrap(sidecar.tracer)
+            try await setup(sidecar)
+            try await sidecar.runGroup(until: signals)
+        } catch {
+            LineWriter.standardError.write("error: \(error)")
+            exit(1)
+        }
+    }
+
+    /// The backend of swift-distributed-tracing by which an application's spans join those of the mesh; ``program(_:_:)`` installs it.
+    public var tracer: any Tracer {
+        let pipeline = pipeline
+        return MeshTracer(recorder: pipeline.shared, onFlush: { pipeline.turn() })
+    }
+
+    private func runGroup(until signals: UnixSignalsSequence) async throws {
+        // Shut down from last to first: requests are drained while what they need still runs.
+        let services = state.withLock { $0.services } + [Serving(sidecar: self)]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map {
+                    .init(
+                        service: $0, successTerminationBehavior: .gracefullyShutdownGroup,
+                        failureTerminationBehavior: .gracefullyShutdownGroup)
+                }, logger: logger))
+        let watch = Task {
+            var isFirst = true
+            for await signal in signals {
+                guard isFirst else { exit(128 + signal.rawValue) }
+                isFirst = false
+                await group.triggerGracefulShutdown()
+            }
+        }
+        defer { watch.cancel() }
+        do {
+            try await group.run()
+        } catch {
+            await close()
+            throw error
+        }
+        await close()
+    }
+
+    /// The part of a sidecar that ends first; calls can be made until the others have ended too.
+    private struct Serving: Service {
+        let sidecar: Sidecar
+
+        func run() async throws { try await sidecar.serveUntilDrained() }
+    }
+}
