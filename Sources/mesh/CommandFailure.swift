@@ -28,7 +28,8 @@ struct CommandFailure: Error {
     }
 
     func report() {
-        let console = Console(wantedWidth: nil, wantsColour: true)
+        // Errors come from below the options' reach.
+        let console = Console(wantedWidth: nil, wantsColour: !CommandLine.arguments.contains("--no-color"))
         console.tell(
             [StyledText("error: ", .red) + StyledText(DisplayWidth.printable(message))]
                 + detail.map { StyledText("  │ " + DisplayWidth.printable($0), .dim) }

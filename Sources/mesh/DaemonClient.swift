@@ -19,6 +19,9 @@ struct DaemonClient: Sendable {
             return try AdminJSON.decode(DaemonStatus.self, from: response.body)
         } catch is DaemonAbsent {
             return nil
+        } catch is DaemonLost {
+            // On its way out.
+            return nil
         }
     }
 
