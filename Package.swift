@@ -102,7 +102,7 @@ let package = Package(
         program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
 
         // The shop, and the two services that stand for any other.
-        program("edge-gateway", in: "services/edge/gateway", ["MeshSidecar"]),
+        program("edge-gateway", in: "services/edge/gateway", ["MeshConfiguration", "MeshSidecar", "MeshTransport"]),
         program("orders", in: "services/domain/orders", ["MeshHummingbird", grdb]),
         program("catalog", in: "services/domain/catalog", ["MeshHummingbird", grdb]),
         program("customers", in: "services/domain/customers", ["MeshHummingbird"]),

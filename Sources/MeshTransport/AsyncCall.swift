@@ -105,6 +105,9 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         // A head that goes on, or ends early, was split by what was put into it.
         guard length == head.readableBytes else { throw MessageError(.fieldValue) }
         call.requestBytes = head
+        try head.withUnsafeReadableBytes { bytes throws(MessageError) in
+            try call.path.normalize(call.request, bytes, by: &loop.normalizer)
+        }
     }
 
     private func identify(_ call: ForwardedCall, _ request: Request) {

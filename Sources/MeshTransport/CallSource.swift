@@ -6,7 +6,7 @@ internal import NIOCore
 /// Position: above the exchange, which decides what is delivered; a source writes it as its own protocol wants it.
 /// Invariant: after `deliverEnd`, `deliverFailure` or `breakOff` nothing more is delivered.
 class CallSource: LoopTimed, @unchecked Sendable {
-    unowned let loop: TransportLoop
+    let loop: TransportLoop
 
     init(loop: TransportLoop) {
         self.loop = loop

@@ -13,7 +13,7 @@ final class ConnectionPool {
 
     /// How long a connection waits; shorter than the server's patience, so that the client closes first.
     private var idleTimeout = Timespan.seconds(60)
-    private unowned let loop: TransportLoop
+    private let loop: TransportLoop
     /// The youngest last: it is taken first, so that the others can grow old and go.
     private var idle: [UpstreamConnection] = []
     private var isRetired = false

@@ -8,7 +8,7 @@ internal import NIOCore
 /// It decides nothing of its own. Objects are reused, one call after the other, so that a call allocates next to nothing.
 /// Invariant: touched on its loop only; `source` hears of exactly one end, unless it left itself.
 final class ForwardedCall: LoopTimed, @unchecked Sendable {
-    unowned let loop: TransportLoop
+    let loop: TransportLoop
 
     // MARK: The request
     var request = RequestHead()

@@ -7,8 +7,8 @@ internal import NIOCore
 /// One request that user code answers: the bridge between its connection's event loop and its task.
 ///
 /// Invariant: touched on the loop only, but for what it hands to the task; after `clientLeft` nothing is written.
-final class InboundHandlerTask: @unchecked Sendable {
-    private unowned let loop: TransportLoop
+final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
+    private let loop: TransportLoop
     private weak var connection: ServerConnection?
     private let call: ForwardedCall
     private let deadline: Instant?
@@ -25,10 +25,12 @@ final class InboundHandlerTask: @unchecked Sendable {
         self.connection = connection
         self.call = call
         self.deadline = deadline
+        super.init()
     }
 
     func start(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) {
         guard let connection else { return }
+        if let deadline { loop.setTimer(self, due: deadline) }
         let eventLoop = loop.eventLoop
         let body = BodyStreamStorage(
             wanted: { [self] in eventLoop.execute { self.bodyWanted() } },
@@ -103,11 +105,13 @@ final class InboundHandlerTask: @unchecked Sendable {
         loop.tick()
         switch result {
         case .success(let response):
+            if let route = response.route { call.identity.route = route }
             switch response.kind {
             case .own(let status, let fields, let body):
                 write(status, fields, body, on: connection)
             case .forward(let service):
                 connection.handler = nil
+                loop.removeTimer(self)
                 guard !bodyWasRead else {
                     connection.answer(
                         MeshAnswer(status: 500, flag: nil, cause: "the handler read the body of a request that it passed on"))
@@ -118,6 +122,7 @@ final class InboundHandlerTask: @unchecked Sendable {
             }
         case .failure:
             connection.handler = nil
+            loop.removeTimer(self)
             self.body?.fail(CancellationError())
             connection.answer(MeshAnswer(status: 500, flag: nil, cause: "the handler failed"))
         }
@@ -218,7 +223,19 @@ final class InboundHandlerTask: @unchecked Sendable {
         connection.flushDelivered()
     }
 
+    /// The deadline passed before there was an answer: the mesh gives it, and the handler is cancelled.
+    override func timerFired(now: Instant) {
+        guard let connection, connection.handler === self, !connection.answerBegan else { return }
+        connection.handler = nil
+        cancel()
+        var answer = MeshAnswer(
+            status: 504, flag: .deadlineExhausted, cause: FailureCause.deadlinePassed.description, error: "http_response_timeout")
+        answer.retryNo = true
+        connection.answer(answer)
+    }
+
     private func finish(_ connection: ServerConnection) {
+        loop.removeTimer(self)
         connection.handler = nil
         body?.fail(CancellationError())
         call.recordServerSpan(status: connection.status, flag: nil, end: loop.now)
@@ -228,6 +245,7 @@ final class InboundHandlerTask: @unchecked Sendable {
     /// The body can't be completed: the client must not take it for complete.
     private func breakOff(_ connection: ServerConnection) {
         connection.handler = nil
+        loop.removeTimer(self)
         call.recordServerSpan(status: connection.status, flag: .localReset, end: loop.now)
         writer?.fail(CancellationError())
         connection.breakOffAnswer()
@@ -238,6 +256,11 @@ final class InboundHandlerTask: @unchecked Sendable {
     /// The client is gone: the task is cancelled, and what it still does is for nobody.
     func clientLeft() {
         call.recordServerSpan(status: connection?.status, flag: .downstreamClosed, end: loop.now)
+        cancel()
+    }
+
+    private func cancel() {
+        loop.removeTimer(self)
         task?.cancel()
         body?.fail(CancellationError())
         writer?.fail(CancellationError())

@@ -62,6 +62,8 @@ package struct OutboundResponse: Sendable {
     }
 
     let kind: Kind
+    /// What was asked for, as traces name it: `/orders/{id}`; nil for the path itself.
+    package var route: String?
 
     package init(status: Int, fields: HTTPFields = HTTPFields(), body: OutboundBody = .none) {
         kind = .own(status: status, fields: fields, body: body)

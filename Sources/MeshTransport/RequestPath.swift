@@ -18,6 +18,17 @@ struct RequestPath {
         replacesTarget = false
     }
 
+    /// Puts the path of a request into its normal form; the other forms of a target have no path.
+    mutating func normalize(
+        _ request: borrowing RequestHead, _ bytes: UnsafeRawBufferPointer, by normalizer: inout PathNormalizer
+    ) throws(MessageError) {
+        guard request.form == .origin || request.form == .absolute else { return }
+        let normal = try normalizer.normalize(path: bytes[request.path], query: request.query.map { bytes[$0] })
+        guard normal.isChanged else { return }
+        replacesTarget = true
+        replaced.append(contentsOf: normal.path)
+    }
+
     func withPath<Result>(
         of request: borrowing RequestHead, _ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Result
     ) -> Result {

@@ -9,12 +9,17 @@ internal import NIOCore
 
 extension ServerConnection {
     /// Decides it for the head that was just read; the answer may be written before this returns.
-    func dispatch(_ call: ForwardedCall) {
-        if isHealthCheck(call) {
+    func dispatch(_ call: ForwardedCall) throws(MessageError) {
+        try call.requestBytes.withUnsafeReadableBytes { bytes throws(MessageError) in
+            try call.path.normalize(call.request, bytes, by: &loop.normalizer)
+        }
+        let isHealthCheck = isHealthCheck(call)
+        if isHealthCheck, !isHandled {
             answerHealthCheck()
             return
         }
         identify(call)
+        call.identity.isRecorded = !isHealthCheck
         switch mode {
         case .gateway: dispatchByRoute(call)
         case .forward(let service):
@@ -126,9 +131,10 @@ extension ServerConnection {
 
     // MARK: - Health
 
+    /// A handler answers for its own health.
+    private var isHandled: Bool { if case .handler = mode { true } else { false } }
+
     private func isHealthCheck(_ call: ForwardedCall) -> Bool {
-        // In a handler's process the path is its own affair.
-        if case .handler = mode { return false }
         let path = loop.healthPath
         guard !path.isEmpty, Int(call.request.path.count) == path.count else { return false }
         return call.requestBytes.withUnsafeReadableBytes { bytes in

@@ -74,7 +74,7 @@ extension ServerConnection {
         } else {
             reading = .ended
         }
-        dispatch(call)
+        try dispatch(call)
     }
 
     /// Passes on what there is of the body; false when no more is wanted.

@@ -39,6 +39,7 @@ final class TransportLoop: @unchecked Sendable {
     /// The same for responses; `outputOwner` is the connection whose answer lies in it and was not written yet.
     var responseOutput = ByteBuffer()
     unowned(unsafe) var outputOwner: ServerConnection?
+    var normalizer = PathNormalizer()
     /// Trailer fields are checked and not kept.
     var trailerFields = FieldList()
     var date = DateField()
@@ -135,6 +136,10 @@ final class TransportLoop: @unchecked Sendable {
         for connection in Array(connections.values) { connection.abort() }
         for pool in pools.values { pool.retire() }
         pools = [:]
+        // They hold this loop, as everything on it does.
+        freeCalls = []
+        timers = DeadlineQueue()
+        wake?.cancel()
     }
 
     func connectionOpened(_ connection: ServerConnection) {

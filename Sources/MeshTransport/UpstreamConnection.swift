@@ -33,7 +33,7 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
         case ended
     }
 
-    unowned let loop: TransportLoop
+    let loop: TransportLoop
     let pool: ConnectionPool
     var phase = Phase.connecting
     var reading = Reading.head
