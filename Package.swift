@@ -82,7 +82,7 @@ let package = Package(
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),
 
         // Control plane.
-        .target(name: "CMeshSystem", cSettings: unsanitized),
+        .target(name: "CMeshSystem"),
         library("MeshAdminAPI", ["MeshModel"]),
         library("MeshStore", ["MeshTelemetry", grdb]),
         library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
@@ -92,7 +92,8 @@ let package = Package(
             [
                 "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshRegistry", "MeshStore", "MeshSupervision", hummingbird,
             ]),
-        .executableTarget(name: "mesh-shim", dependencies: ["CMeshSystem"], cSettings: unsanitized, linkerSettings: withoutSwift),
+        .executableTarget(
+            name: "mesh-shim", cSettings: unsanitized + [.headerSearchPath("../CMeshSystem/include")], linkerSettings: withoutSwift),
 
         // Face.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
