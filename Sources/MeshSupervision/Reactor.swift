@@ -1,7 +1,6 @@
 internal import CMeshSystem
 internal import Glibc
 package import MeshModel
-internal import Synchronization
 
 /// One thread that waits for all descriptors of supervision: shims, process ends, probes.
 ///
@@ -26,7 +25,7 @@ package final class Reactor: Sendable {
 
     private let poller: Int32
     private let bell: Int32
-    private let waits = Mutex(Waits())
+    private let waits = Guarded(Waits())
 
     private init() {
         poller = epoll_create1(Int32(EPOLL_CLOEXEC))

@@ -1,7 +1,6 @@
 internal import CMeshSystem
 internal import Glibc
 package import MeshModel
-internal import Synchronization
 
 /// A connection to the shim of one replica slot.
 ///
@@ -12,12 +11,12 @@ package final class ShimClient: Sendable {
     private let process: ProcessHandle?
     private let continuation: AsyncStream<ShimEvent>.Continuation
     /// -1 once closed.
-    private let connection: Mutex<Int32>
+    private let connection: Guarded<Int32>
 
     private init(folder: InstanceFolder, connection: Int32, process: ProcessHandle?) {
         self.folder = folder
         self.process = process
-        self.connection = Mutex(connection)
+        self.connection = Guarded(connection)
         (events, continuation) = AsyncStream.makeStream()
         Task { await self.receive(on: connection) }
     }
