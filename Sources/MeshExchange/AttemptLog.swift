@@ -71,6 +71,17 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
         index == 0 ? first! : others[index - 1]
     }
 
+    func hasTried(_ instance: InstanceID) -> Bool {
+        for index in 0..<count where self[index].instance == instance { return true }
+        return false
+    }
+
+    /// An attempt on this endpoint failed by the fault of a pooled connection.
+    func blameConnection(to instance: InstanceID) -> Bool {
+        for index in 0..<count where self[index].instance == instance && self[index].failure?.blamesConnection == true { return true }
+        return false
+    }
+
     mutating func append(_ record: AttemptRecord) {
         precondition(!isFull)
         if first == nil { first = record } else { others.append(record) }

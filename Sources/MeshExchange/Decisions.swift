@@ -10,10 +10,9 @@ struct EndpointHandle: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// An attempt's place on its endpoint. Invariant: every lease is given back exactly once.
-struct Lease: Sendable {
+struct Lease: Sendable, BitwiseCopyable {
     let handle: EndpointHandle
     let permit: Breaker.Permit
-    let endpoint: EndpointReference
     let started: Instant
 }
 
@@ -25,12 +24,12 @@ struct CallPermit: Sendable {
 }
 
 enum Admission: Sendable {
-    case admitted(CallPermit, Lease)
+    case admitted(CallPermit, Lease, EndpointReference)
     case refused(FailureCause)
 }
 
 enum Selection: Sendable {
-    case leased(Lease)
+    case leased(Lease, EndpointReference)
     case refused(FailureCause)
 }
 

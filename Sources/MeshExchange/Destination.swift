@@ -30,7 +30,7 @@ package final class Destination: Sendable {
         isExternal = configuration.isExternal
         if let previous {
             edge = previous.edge
-            edge.state.withLock { $0.update(configuration, replacing: previous.policy, replicas: replicas, now: now) }
+            edge.state.withLock { $0.update(configuration, replicas: replicas, now: now) }
         } else {
             edge = Edge(EdgeState(configuration, replicas: replicas, now: now))
         }
@@ -45,31 +45,31 @@ package final class Destination: Sendable {
 
     func admit(traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
         let connected = edge.connected.load(ordering: .relaxed)
-        return edge.state.withLock { $0.admit(connected: connected, policy: policy, traceID: traceID, now: now, random: &random) }
+        return edge.state.withLock { $0.admit(connected: connected, traceID: traceID, now: now, random: &random) }
     }
 
     func attemptConnected() { edge.connected.wrappingAdd(1, ordering: .relaxed) }
 
     /// A probe's head was forwarded: what it says is known, although it goes on.
     func headForwarded(
-        _ report: AttemptReport, of permit: CallPermit, outcome: Outcome, latency: Timespan, traceID: TraceID?, now: Instant,
+        _ report: AttemptReport, of permit: CallPermit, outcome: Outcome, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) {
         edge.state.withLock { state in
-            state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
-            state.judgeCall(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+            state.judge(report, traceID: traceID, now: now, random: &random)
+            state.judgeCall(outcome, permit: permit, traceID: traceID, now: now, random: &random)
         }
     }
 
     /// An attempt went wrong: records that, and says whether another may follow. If so, the attempt is over.
     func attemptWentWrong(
-        _ report: AttemptReport, of permit: inout CallPermit, wish: RetryWish, tried: AttemptLog, traceID: TraceID?, now: Instant,
+        _ report: AttemptReport, of permit: inout CallPermit, wish: RetryWish, tried: borrowing AttemptLog, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) -> RetryVerdict {
         let isRetrying = permit.isRetrying
         let verdict = edge.state.withLock { state in
-            state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
-            let verdict = state.grant(wish, isRetrying: isRetrying, tried: tried, policy: policy, now: now)
+            state.judge(report, traceID: traceID, now: now, random: &random)
+            let verdict = state.grant(wish, isRetrying: isRetrying, tried: tried, now: now)
             if verdict.isRetry { state.release(report) }
             return verdict
         }
@@ -78,24 +78,24 @@ package final class Destination: Sendable {
     }
 
     /// An endpoint for the next attempt: one that was not tried, while there is any.
-    func selectAgain(tried: AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Selection {
-        edge.state.withLock { $0.selectAgain(tried: tried, policy: policy, traceID: traceID, now: now, random: &random) }
+    func selectAgain(tried: borrowing AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Selection {
+        edge.state.withLock { $0.selectAgain(tried: tried, traceID: traceID, now: now, random: &random) }
     }
 
     /// A call that was admitted is over, and its last attempt with it, where one was running.
     func callEnded(
-        _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, latency: Timespan, traceID: TraceID?, now: Instant,
+        _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) {
         edge.state.withLock { state in
             var outcome = outcome
             if let report {
                 // What says nothing of the endpoint says nothing of the edge.
-                let judged = state.judge(report, policy: policy, traceID: traceID, now: now, random: &random)
+                let judged = state.judge(report, traceID: traceID, now: now, random: &random)
                 if judged == .neutral { outcome = .neutral }
                 state.release(report)
             }
-            state.callEnded(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+            state.callEnded(outcome, permit: permit, traceID: traceID, now: now, random: &random)
         }
     }
 

@@ -16,7 +16,7 @@ extension EdgeState {
 
     private func select(in group: Int, now: Instant, random: inout RandomSource) -> Int32? {
         // A probe goes first: a balancer would hardly choose an endpoint that has just failed.
-        if !groups[group].tripped.isEmpty, let probe = dueProbe(in: group, now: now) { return probe }
+        if takerCount > availableCount, let probe = dueProbe(in: group, now: now) { return probe }
         let count = groups[group].available.count
         guard count > 1 else { return groups[group].available.first }
         let (first, second) = PowerOfTwoChoices.draw(of: count, random: &random)
@@ -41,14 +41,17 @@ extension EdgeState {
         availableCount > 0 || groups.indices.contains { dueProbe(in: $0, now: now) != nil }
     }
 
-    func hasUsable(otherThan tried: AttemptLog, now: Instant) -> Bool {
-        groups.contains { group in group.available.contains { isUntried($0, tried) } }
-            || groups.contains { group in group.tripped.contains { isUntried($0, tried) && isDue($0, now: now) } }
+    func hasUsable(otherThan tried: borrowing AttemptLog, now: Instant) -> Bool {
+        for group in groups {
+            for slot in group.available where isUntried(slot, tried) { return true }
+            for slot in group.tripped where isUntried(slot, tried) && isDue(slot, now: now) { return true }
+        }
+        return false
     }
 
     /// An endpoint that the call has not tried, by two choices over all versions; a probe only where nothing else is left,
     /// since this call has had trouble enough.
-    mutating func select(otherThan tried: AttemptLog, now: Instant, random: inout RandomSource) -> Int32? {
+    mutating func select(otherThan tried: borrowing AttemptLog, now: Instant, random: inout RandomSource) -> Int32? {
         var first: Int32?
         var second: Int32?
         var seen = 0
@@ -72,7 +75,7 @@ extension EdgeState {
         if let first, let second { return cheaper(first, second, now: now, random: &random) }
         if let first { return first }
         for group in groups {
-            if let probe = group.tripped.first(where: { isUntried($0, tried) && isDue($0, now: now) }) { return probe }
+            for slot in group.tripped where isUntried(slot, tried) && isDue(slot, now: now) { return slot }
         }
         return nil
     }
@@ -81,8 +84,7 @@ extension EdgeState {
         slots[Int(slot)].breaker.probeIsDue(now: now, alone: availableCount == 0)
     }
 
-    private func isUntried(_ slot: Int32, _ tried: AttemptLog) -> Bool {
-        let instance = slots[Int(slot)].instance
-        return !tried.contains { $0.instance == instance }
+    private func isUntried(_ slot: Int32, _ tried: borrowing AttemptLog) -> Bool {
+        !tried.hasTried(slots[Int(slot)].instance)
     }
 }

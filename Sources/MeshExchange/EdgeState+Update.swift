@@ -3,6 +3,7 @@ import MeshPolicy
 
 extension EdgeState {
     init(_ configuration: DestinationConfiguration, replicas: Int, now: Instant) {
+        policy = configuration.policy
         budget = RetryBudget(configuration.policy.retry, replicas: replicas, now: now)
         breaker = Breaker(policy: configuration.policy.breaker ?? BreakerPolicy(), now: now)
         counters.replicas = replicas
@@ -10,8 +11,9 @@ extension EdgeState {
     }
 
     /// Takes on a new configuration. Endpoints that stay, by their instance, keep what is known of them.
-    mutating func update(_ configuration: DestinationConfiguration, replacing previous: CallPolicy, replicas: Int, now: Instant) {
-        let policy = configuration.policy
+    mutating func update(_ configuration: DestinationConfiguration, replicas: Int, now: Instant) {
+        let previous = policy
+        policy = configuration.policy
         if policy.retry.budgetRatio != previous.retry.budgetRatio || policy.retry.reservePerSecond != previous.retry.reservePerSecond
             || replicas != counters.replicas
         {
@@ -85,6 +87,7 @@ extension EdgeState {
             slots[index].group = Int32(group)
         }
         if groups.count > 1, !slots.contains(where: { $0.reference != nil && Int($0.group) == groups.count - 1 }) { groups.removeLast() }
+        takerCount = 0
         availableCount = 0
         for index in slots.indices where slots[index].reference != nil { list(Int32(index)) }
     }
@@ -95,14 +98,18 @@ extension EdgeState {
         if let position = groups[group].available.firstIndex(of: index) {
             groups[group].available.remove(at: position)
             availableCount -= 1
+            takerCount -= 1
+        } else if let position = groups[group].tripped.firstIndex(of: index) {
+            groups[group].tripped.remove(at: position)
+            takerCount -= 1
         }
-        groups[group].tripped.removeAll { $0 == index }
         list(index)
     }
 
     private mutating func list(_ index: Int32) {
         let slot = slots[Int(index)]
         guard !slot.takesNoCalls else { return }
+        takerCount += 1
         if slot.breaker.isClosed {
             groups[Int(slot.group)].available.append(index)
             availableCount += 1

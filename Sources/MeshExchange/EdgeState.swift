@@ -6,10 +6,12 @@ import MeshPolicy
 /// Invariants: `active` calls were admitted and have not ended; the sum of all `inFlight` is the number of leases that are
 /// out; a slot stands in exactly one of its group's two lists, or, draining or vacant, in none.
 struct EdgeState: Sendable {
+    var policy: CallPolicy
     var slots: [EndpointSlot] = []
     var vacant: [Int32] = []
     var groups: [VersionGroup] = []
-    /// Endpoints with a closed breaker that take new calls, over all groups.
+    /// Endpoints that take new calls, over all groups: all of them, and those with a closed breaker.
+    var takerCount = 0
     var availableCount = 0
     var budget: RetryBudget
     var breaker: Breaker
@@ -27,16 +29,16 @@ struct EdgeState: Sendable {
     // MARK: A call begins
 
     mutating func admit(
-        connected: Int, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+        connected: Int, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Admission {
         guard active < policy.bulkhead.calls else { return refuse(.tooManyCalls) }
         guard pending(connected: connected) < policy.bulkhead.pending else { return refuse(.tooManyPending) }
-        guard groups.contains(where: { !$0.isEmpty }) else { return refuse(.noEndpoint) }
+        guard takerCount > 0 else { return refuse(.noEndpoint) }
         var permit = Breaker.Permit.free
         if policy.breaker != nil {
-            guard let answer = breaker.attemptWanted(now: now, alone: true) else { return refuse(.breakerOpen) }
-            permit = answer.permit
-            if let change = answer.change { events.append(change, of: nil, traceID: traceID, now: now) }
+            guard let granted = breaker.attemptWanted(now: now, alone: true) else { return refuse(.breakerOpen) }
+            permit = granted
+            if granted.kind == .firstProbe { events.append(.halfOpened, of: nil, traceID: traceID, now: now) }
         }
         guard let slot = select(now: now, random: &random) else {
             breaker.leaseReturned(permit)
@@ -45,7 +47,8 @@ struct EdgeState: Sendable {
         budget.callBegan(now: now)
         counters.calls += 1
         active += 1
-        return .admitted(CallPermit(edge: permit), lease(slot, policy: policy, traceID: traceID, now: now))
+        let (lease, endpoint) = lease(slot, traceID: traceID, now: now)
+        return .admitted(CallPermit(edge: permit), lease, endpoint)
     }
 
     private mutating func refuse(_ cause: FailureCause) -> Admission {
@@ -53,18 +56,18 @@ struct EdgeState: Sendable {
         return .refused(cause)
     }
 
-    mutating func lease(_ index: Int32, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant) -> Lease {
+    mutating func lease(_ index: Int32, traceID: TraceID?, now: Instant) -> (Lease, EndpointReference) {
         started += 1
         counters.attempts += 1
         return slots.withSlot(index) { slot in
             var permit = Breaker.Permit.free
-            if policy.breaker != nil, let answer = slot.breaker.attemptWanted(now: now, alone: availableCount == 0) {
-                permit = answer.permit
-                if let change = answer.change { events.append(change, of: slot.instance, traceID: traceID, now: now) }
+            if policy.breaker != nil, let granted = slot.breaker.attemptWanted(now: now, alone: availableCount == 0) {
+                permit = granted
+                if granted.kind == .firstProbe { events.append(.halfOpened, of: slot.instance, traceID: traceID, now: now) }
             }
             slot.inFlight += 1
-            return Lease(
-                handle: EndpointHandle(slot: index, generation: slot.generation), permit: permit, endpoint: slot.reference!, started: now)
+            let handle = EndpointHandle(slot: index, generation: slot.generation)
+            return (Lease(handle: handle, permit: permit, started: now), slot.reference!)
         }
     }
 
@@ -73,7 +76,7 @@ struct EdgeState: Sendable {
     /// Counts an attempt's outcome, where that was not done before, and answers what it was taken for.
     @discardableResult
     mutating func judge(
-        _ report: AttemptReport, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+        _ report: AttemptReport, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Outcome? {
         guard var outcome = report.outcome else { return nil }
         let median = outcome == .success ? .zero : latencies.median ?? .zero
@@ -128,7 +131,7 @@ struct EdgeState: Sendable {
 
     /// Whether a call gets what it wishes; what it costs is charged here, before the wait.
     mutating func grant(
-        _ wish: RetryWish, isRetrying: Bool, tried: AttemptLog, policy: borrowing CallPolicy, now: Instant
+        _ wish: RetryWish, isRetrying: Bool, tried: borrowing AttemptLog, now: Instant
     ) -> RetryVerdict {
         let others = hasUsable(otherThan: tried, now: now)
         if wish.elsewhere, others || wish.sameEndpointWillDo {
@@ -151,36 +154,36 @@ struct EdgeState: Sendable {
     }
 
     mutating func selectAgain(
-        tried: AttemptLog, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant, random: inout RandomSource
+        tried: borrowing AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Selection {
         if let slot = select(otherThan: tried, now: now, random: &random) ?? select(now: now, random: &random) {
-            return .leased(lease(slot, policy: policy, traceID: traceID, now: now))
+            let (lease, endpoint) = lease(slot, traceID: traceID, now: now)
+            return .leased(lease, endpoint)
         }
-        return .refused(groups.allSatisfy(\.isEmpty) ? .noEndpoint : .breakerOpen)
+        return .refused(takerCount == 0 ? .noEndpoint : .breakerOpen)
     }
 
     // MARK: A call ends
 
     mutating func callEnded(
-        _ outcome: Outcome, permit: CallPermit, latency: Timespan, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant,
+        _ outcome: Outcome, permit: CallPermit, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) {
         active -= 1
         if permit.isRetrying { retrying -= 1 }
         if outcome == .failure { counters.failed += 1 }
-        judgeCall(outcome, permit: permit, latency: latency, policy: policy, traceID: traceID, now: now, random: &random)
+        judgeCall(outcome, permit: permit, traceID: traceID, now: now, random: &random)
     }
 
     /// What a whole call says of the edge: the breaker on top of those of the endpoints.
     mutating func judgeCall(
-        _ outcome: Outcome, permit: CallPermit, latency: Timespan, policy: borrowing CallPolicy, traceID: TraceID?, now: Instant,
+        _ outcome: Outcome, permit: CallPermit, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) {
-        guard var breakerPolicy = policy.breaker else { return }
-        // One slow answer is an endpoint's matter.
-        breakerPolicy.slow = nil
+        guard let breakerPolicy = policy.breaker else { return }
+        // How long it took is the endpoints' matter.
         let change = breaker.attemptEnded(
-            outcome, permit: permit.edge, took: latency, now: now, alone: true, policy: breakerPolicy, random: &random)
+            outcome, permit: permit.edge, took: .zero, now: now, alone: true, policy: breakerPolicy, random: &random)
         if let change { events.append(change, of: nil, traceID: traceID, now: now) }
     }
 }

@@ -55,7 +55,9 @@ package enum CallerEffect: Sendable {
 package struct Attempt: Sendable {
     /// From 1.
     package var number: Int
-    package var endpoint: EndpointReference
+    /// Not counted, so that effects are copied as plain bytes: the exchange's log keeps it alive as long as the exchange lives.
+    private var reference: Unmanaged<EndpointReference>
+    package var endpoint: EndpointReference { reference.takeUnretainedValue() }
     /// A connection must stand by then; the exchange times it itself.
     package var connectBy: Instant
     /// What is left of the call, for `mesh-timeout-ms`; nil where it has no deadline.
@@ -65,7 +67,7 @@ package struct Attempt: Sendable {
 
     package init(number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool) {
         self.number = number
-        self.endpoint = endpoint
+        reference = Unmanaged.passUnretained(endpoint)
         self.connectBy = connectBy
         self.remaining = remaining
         self.needsNewConnection = needsNewConnection

@@ -4,10 +4,11 @@ import MeshPolicy
 // How attempts begin, follow one another, and end.
 extension Exchange {
     /// Invariant: called with a lease that was just given, and none running.
-    mutating func start(_ lease: Lease, after backoff: Timespan, abandoning reason: AbandonReason? = nil) -> Effects {
+    mutating func start(
+        _ lease: Lease, on endpoint: EndpointReference, after backoff: Timespan, abandoning reason: AbandonReason? = nil
+    ) -> Effects {
         let now = lease.started
-        let instance = lease.endpoint.endpoint.instance
-        let needsNewConnection = attempts.contains { $0.instance == instance && $0.failure?.blamesConnection == true }
+        let needsNewConnection = attempts.blameConnection(to: endpoint.endpoint.instance)
         self.lease = lease
         phase = .attempting
         isConnected = false
@@ -16,12 +17,12 @@ extension Exchange {
         connectBy = min(now + destination.policy.connectTimeout, attemptEnds)
         attempts.append(
             AttemptRecord(
-                number: attempts.count + 1, endpoint: lease.endpoint, backoff: backoff, started: now, isProbe: lease.permit.isProbe,
+                number: attempts.count + 1, endpoint: endpoint, backoff: backoff, started: now, isProbe: lease.permit.isProbe,
                 retry: .notNeeded))
         return Effects(
             abandon: reason,
             start: Attempt(
-                number: attempts.count, endpoint: lease.endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
+                number: attempts.count, endpoint: endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
                 needsNewConnection: needsNewConnection),
             wakeAt: wakeAt)
     }
@@ -30,7 +31,7 @@ extension Exchange {
         after backoff: Timespan, abandoning reason: AbandonReason?, now: Instant, random: inout RandomSource
     ) -> Effects {
         switch destination.selectAgain(tried: attempts, traceID: request.traceID, now: now, random: &random) {
-        case .leased(let lease): return start(lease, after: backoff, abandoning: reason)
+        case .leased(let lease, let endpoint): return start(lease, on: endpoint, after: backoff, abandoning: reason)
         case .refused(let cause): return stop(cause, abandoning: reason, now: now, random: &random)
         }
     }
@@ -90,8 +91,8 @@ extension Exchange {
         if let lease, let permit, lease.permit.isProbe || permit.edge.isProbe {
             self.permit!.edge = .free
             destination.headForwarded(
-                report(lease, unreported, now: now), of: permit, outcome: callOutcome, latency: now - received, traceID: request.traceID,
-                now: now, random: &random)
+                report(lease, unreported, now: now), of: permit, outcome: callOutcome, traceID: request.traceID, now: now,
+                random: &random)
             unreported = nil
         }
         return Effects(caller: .forwardHead(retryNo: retryNo), wakeAt: wakeAt)

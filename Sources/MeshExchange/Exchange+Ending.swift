@@ -53,8 +53,7 @@ extension Exchange {
         guard let permit else { return }
         self.permit = nil
         destination.callEnded(
-            callOutcome, permit: permit, attempt: report, latency: (headAt ?? now) - received, traceID: request.traceID, now: now,
-            random: &random)
+            callOutcome, permit: permit, attempt: report, traceID: request.traceID, now: now, random: &random)
     }
 
     /// What the running attempt says of its endpoint, and the call of its edge, where that was not reported yet.

@@ -90,9 +90,9 @@ extension Exchange {
         switch destination.admit(traceID: request.traceID, now: now, random: &random) {
         case .refused(let cause):
             return refused(cause)
-        case .admitted(let permit, let lease):
+        case .admitted(let permit, let lease, let endpoint):
             self.permit = permit
-            return start(lease, after: .zero)
+            return start(lease, on: endpoint, after: .zero)
         }
     }
 

@@ -2,19 +2,19 @@ package import MeshModel
 
 extension Breaker {
     /// An attempt wants to go. nil: it may not.
-    package mutating func attemptWanted(now: Instant, alone: Bool) -> (permit: Permit, change: Change?)? {
+    package mutating func attemptWanted(now: Instant, alone: Bool) -> Permit? {
         switch state {
         case .closed:
-            return (Permit(epoch: epoch, isProbe: false), nil)
+            return Permit(epoch: epoch, kind: .ordinary)
         case .open:
             guard probeIsDue(now: now, alone: alone) else { return nil }
             enter(.halfOpen(successes: 0, leased: true))
-            return (Permit(epoch: epoch, isProbe: true), .halfOpened)
+            return Permit(epoch: epoch, kind: .firstProbe)
         case .halfOpen(_, leased: true):
             return nil
         case .halfOpen(let successes, leased: false):
             state = .halfOpen(successes: successes, leased: true)
-            return (Permit(epoch: epoch, isProbe: true), nil)
+            return Permit(epoch: epoch, kind: .probe)
         }
     }
 

@@ -39,14 +39,23 @@ package struct Breaker: Sendable {
     /// That an attempt may go, and as what.
     @frozen
     package struct Permit: Hashable, Sendable, BitwiseCopyable {
-        package let epoch: UInt32
-        package let isProbe: Bool
-        /// Of an edge without a breaker.
-        package static let free = Permit(epoch: 0, isProbe: false)
-        package init(epoch: UInt32, isProbe: Bool) {
-            self.epoch = epoch
-            self.isProbe = isProbe
+        package enum Kind: UInt8, Sendable, BitwiseCopyable {
+            case ordinary
+            /// The one that made the breaker half-open.
+            case firstProbe
+            case probe
         }
+        package let epoch: UInt32
+        package let kind: Kind
+        package var isProbe: Bool { kind != .ordinary }
+
+        package init(epoch: UInt32, kind: Kind) {
+            self.epoch = epoch
+            self.kind = kind
+        }
+
+        /// Of an edge without a breaker, or of a call that was judged already.
+        package static let free = Permit(epoch: .max, kind: .ordinary)
     }
 
     /// A change of state, for `mesh why`.

@@ -4,6 +4,8 @@
 @inlinable
 package func exponentialDecay(_ x: Double) -> Double {
     guard x > 0 else { return 1 }
+    // Mostly little time has passed: the series' first three terms are exact enough.
+    if x < 0x1p-8 { return 1 - x * (1 - x / 2) }
     guard x < 700 else { return 0 }
     let exponent = x * 1.442_695_040_888_963_4
     let whole = exponent.rounded(.down)

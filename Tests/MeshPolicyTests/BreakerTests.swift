@@ -18,7 +18,7 @@ struct BreakerTests {
             breaker = Breaker(policy: policy, now: .zero)
         }
 
-        func ask() -> Breaker.Permit? { breaker.attemptWanted(now: now, alone: alone)?.permit }
+        func ask() -> Breaker.Permit? { breaker.attemptWanted(now: now, alone: alone) }
 
         @discardableResult
         func end(_ outcome: Outcome, _ permit: Breaker.Permit, took: Timespan = .milliseconds(5)) -> Breaker.Change? {
