@@ -43,7 +43,9 @@ extension Schema {
         let rules = choices.map { choice in
             var alternatives = choice.keys.map { JSONValue.object([.init("required", .array([.string($0)]))]) }
             if !choice.isRequired { alternatives.append(["not": ["anyOf": .array(alternatives)]]) }
-            return JSONValue.object([.init("oneOf", .array(alternatives))])
+            let rule = JSONValue.object([.init("oneOf", .array(alternatives))])
+            // Of nothing, every key counts as present.
+            return mayBeEmpty ? ["anyOf": [["type": "null"], rule]] : rule
         }
         if !rules.isEmpty { members.append(.init("allOf", .array(rules))) }
         return .object(members)
@@ -68,12 +70,16 @@ extension Schema {
                 hasScalar = true
                 schemas.append(schema(of: type))
             case .map(let name): schemas.append(["$ref": .string("#/$defs/" + definition(name, isPart))])
-            case .dictionary(let keys, let values):
+            case .dictionary(let keys, let values, let least):
                 schemas.append([
-                    "type": ["object", "null"], "propertyNames": schema(of: keys),
+                    "type": least == 0 ? ["object", "null"] : "object", "minProperties": .integer(least), "propertyNames": schema(of: keys),
                     "additionalProperties": .object(schema(of: values, isPart)),
                 ])
-            case .list(let shape): schemas.append(["type": ["array", "null"], "items": .object(schema(of: shape, isPart))])
+            case .list(let shape, let least):
+                schemas.append([
+                    "type": least == 0 ? ["array", "null"] : "array", "minItems": .integer(least),
+                    "items": .object(schema(of: shape, isPart)),
+                ])
             case .empty: schemas.append(["type": "null"])
             case .either: break
             }

@@ -21,6 +21,7 @@ extension ScalarType {
         let bytes = Array(text.utf8)
         switch self {
         case .text: return !text.isEmpty
+        case .command: return !CommandLine.words(text).isEmpty
         case .keyword(let word): return text == word
         case .name: return isName(bytes)
         case .duration(let canBeZero):

@@ -2,6 +2,8 @@
 enum ScalarType: Hashable, Sendable {
     /// Any text that isn't empty.
     case text
+    /// Text with at least one word.
+    case command
     /// Text, a number or a boolean, all taken as text: a command's arguments and variables.
     case argument
     case name
@@ -50,6 +52,7 @@ enum ScalarType: Hashable, Sendable {
     /// The pattern of those types that are text of a certain form (ECMA 262, as JSON Schema asks); nil for the others.
     var pattern: String? {
         switch self {
+        case .command: #"\S"#
         case .name: #"^[A-Za-z][A-Za-z0-9_-]{0,62}$"#
         case .duration(let canBeZero):
             (canBeZero ? "^" : #"^(?![0.]+[a-z])"#) + #"([0-9]{1,9}(\.[0-9]{1,9})?(us|ms|s)|[0-9]{1,6}(\.[0-9]{1,9})?(m|h))$"#
@@ -84,6 +87,7 @@ enum ScalarType: Hashable, Sendable {
     var description: String {
         switch self {
         case .text: "text"
+        case .command: "a command"
         case .argument: "text or a number"
         case .name: "a name (letters, digits, - and _, a letter first)"
         case .boolean: "true or false"

@@ -1,7 +1,7 @@
 extension Schema {
     /// What is accepted and checked, but not carried out by this version: `map.key`, or `map.key=word` for one value of a key.
     /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
-    static let withoutEffect: Set<String> = [
+    package static let withoutEffect: Set<String> = [
         "top.metrics", "top.registry=etcd", "profile.metrics", "profile.registry=etcd", "profile.watch",
         "gateway.retry_credit", "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
         "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
@@ -17,6 +17,9 @@ extension Schema {
         "call.balance=round_robin", "call.balance=least_requests", "balance.hash",
         "traces.keep=sampled", "store.for", "store.max", "traces.export", "traces.otlp_listen",
     ]
+
+    /// Every key, as the table above names it.
+    package static var keys: [String] { MapName.allCases.flatMap { name in map(name).keyNames.map { "\(name.rawValue).\($0)" } } }
 
     static func hasEffect(_ map: MapName, _ key: String) -> Bool { !withoutEffect.contains("\(map.rawValue).\(key)") }
 

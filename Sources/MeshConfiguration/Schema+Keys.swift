@@ -34,7 +34,7 @@ extension Schema {
             .gateway, "The way in from the outside: a process of the first tier.",
             [
                 Key(
-                    "run", .oneOrMore(.text),
+                    "run", .command,
                     "The command that starts it; without it, the gateway is started by hand (edge-gateway --mesh)."),
                 Key(
                     "listen", .oneOrMore(.address), standard: "8080",
@@ -164,7 +164,9 @@ extension Schema {
 
     private static let routeChoices: [Choice] = [.exactlyOne("to", "redirect", "respond")]
     private static let routeKeys: [Key] = [
-        Key("to", Shape.name.or(.dictionary(keys: .name, values: .integer(0...100))), "A service, or several with their weights (of 100)."),
+        Key(
+            "to", Shape.name.or(.dictionary(keys: .name, values: .integer(0...100), atLeast: 1)),
+            "A service, or several with their weights (of 100)."),
         Key("timeout", .duration, "The whole call, retries included; instead of the one in defaults."),
         Key(
             "deadline", Shape.duration.or(.keywords("none")),

@@ -4,7 +4,7 @@ extension Schema {
             .service, "A service: a program of ours (run, or versions), or one that others run (url).",
             [
                 Key("tier", .name, required: true, "The tier that it stands in."),
-                Key("run", .oneOrMore(.text), "The command that starts it, as text or as a list of words."),
+                Key("run", .command, "The command that starts it, as text or as a list of words."),
                 Key("url", .oneOrMore(.url), "Where a service is that others run: called, never started."),
                 Key("args", .list(of: .scalar(.argument)), "Arguments after those of the command."),
                 Key("env", .dictionary(keys: .variableName, values: .scalar(.argument)), "Environment variables."),
@@ -12,7 +12,7 @@ extension Schema {
                 Key("secrets", .dictionary(keys: .variableName, values: .text), "Variables whose values are read from files, by name."),
                 Key("replicas", .integer(1...1000), standard: "1", "How many processes."),
                 Key(
-                    "versions", .dictionary(keys: .name, values: .map(.version)),
+                    "versions", .dictionary(keys: .name, values: .map(.version), atLeast: 1),
                     "Several versions side by side, each with a share of the calls."),
                 Key(
                     "sidecar", .keywords("library", "process"), standard: "library",
@@ -33,7 +33,7 @@ extension Schema {
         MapShape(
             .version, "One version of a service.",
             [
-                Key("run", .oneOrMore(.text), required: true, "The command that starts it."),
+                Key("run", .command, required: true, "The command that starts it."),
                 Key("weight", .integer(0...100), "Its share of the calls, of 100; equal shares where no version has one."),
                 Key("replicas", .integer(1...1000), standard: "the service's", "How many processes."),
                 Key("args", .list(of: .scalar(.argument)), "Arguments after those of the command."),

@@ -4,8 +4,8 @@ indirect enum Shape: Sendable {
     /// A map with known keys.
     case map(MapName)
     /// A map whose keys are names of the author's.
-    case dictionary(keys: ScalarType, values: Shape)
-    case list(of: Shape)
+    case dictionary(keys: ScalarType, values: Shape, atLeast: Int = 0)
+    case list(of: Shape, atLeast: Int = 0)
     /// Nothing at all (`inventory:` and no more), where that means "as by default".
     case empty
     /// Invariant: at most one of them is a map or dictionary, and at most one a list.
@@ -14,10 +14,12 @@ indirect enum Shape: Sendable {
     var alternatives: [Shape] { if case .either(let shapes) = self { shapes.flatMap(\.alternatives) } else { [self] } }
 
     static func keywords(_ words: String...) -> Shape { .either(words.map { .scalar(.keyword($0)) }) }
-    static func oneOrMore(_ shape: Shape) -> Shape { .either(shape.alternatives + [.list(of: shape)]) }
+    static func oneOrMore(_ shape: Shape) -> Shape { .either(shape.alternatives + [.list(of: shape, atLeast: 1)]) }
     func or(_ other: Shape...) -> Shape { .either(alternatives + other.flatMap(\.alternatives)) }
 
     static let text = Shape.scalar(.text)
+    /// As text, or as a list of words.
+    static let command = Shape.either([.scalar(.command), .list(of: .text, atLeast: 1)])
     static let name = Shape.scalar(.name)
     static let boolean = Shape.scalar(.boolean)
     static let off = Shape.scalar(.off)

@@ -22,7 +22,7 @@ struct ShapeCheck {
         case .scalar(let scalar):
             check(scalar, of: node, isOneOf: alternatives, at: path)
         case .list(let elements):
-            for case .list(let shape) in alternatives {
+            for case .list(let shape, let least) in alternatives where elements.count >= least {
                 for (index, element) in elements.enumerated() {
                     check(element, is: shape, at: path.element(index), warnsOfEffects: warnsOfEffects)
                 }
@@ -33,7 +33,7 @@ struct ShapeCheck {
             for case .map(let name) in alternatives {
                 return check(entries, areKeysOf: Schema.map(name), at: path, warnsOfEffects: warnsOfEffects)
             }
-            for case .dictionary(let keys, let values) in alternatives {
+            for case .dictionary(let keys, let values, let least) in alternatives where entries.count >= least {
                 for entry in entries {
                     checkName(of: entry, is: keys, at: path)
                     check(entry.value, is: values, at: path.key(entry.key), warnsOfEffects: warnsOfEffects)
@@ -67,7 +67,8 @@ struct ShapeCheck {
                     let value = entry.value.scalar.map { "\(below): \($0.text)" } ?? "\(below)"
                     findings.report(
                         .keyWithoutEffect, at: entry.keyMark, token: entry.key, "\(value) has no effect yet",
-                        fix: key.standard.map { "it behaves as \(below): \($0)" } ?? "remove it, or leave it for a later version")
+                        fix: key.standard.map { "remove it: this version does as with \(below): \($0)" }
+                            ?? "remove it, or leave it for a later version")
                     warnsBelow = false
                 }
             }
@@ -100,7 +101,8 @@ struct ShapeCheck {
         for alternative in alternatives {
             switch alternative {
             case .scalar(let type): types.append(type)
-            case .map, .dictionary, .list, .empty: if scalar.kind == .null { return }
+            case .map, .empty, .dictionary(_, _, 0), .list(_, 0): if scalar.kind == .null { return }
+            case .dictionary, .list: break
             case .either: break
             }
         }
@@ -133,8 +135,8 @@ struct ShapeCheck {
             switch node.content {
             case .scalar(let scalar) where scalar.kind == .null: "empty"
             case .scalar(let scalar): "'\(scalar.text)'"
-            case .list: "a list"
-            case .map: "a map"
+            case .list(let elements): elements.isEmpty ? "an empty list" : "a list"
+            case .map(let entries): entries.isEmpty ? "an empty map" : "a map"
             }
         findings.report(
             .wrongKind, at: node.mark, token: node.scalar?.raw ?? "", "\(path.isTop ? "the file" : "\(path)") can't be \(found)",
@@ -161,8 +163,8 @@ struct ShapeCheck {
             switch alternative {
             case .scalar(let type): type.description
             case .map(let name): "a map of \(Schema.map(name).keyNames.joined(separator: ", "))"
-            case .dictionary(let keys, _): "a map whose keys are each \(keys.description)"
-            case .list(let shape): "a list" + (descriptions(shape.alternatives).first.map { " (of \($0), …)" } ?? "")
+            case .dictionary(let keys, _, _): "a map whose keys are each \(keys.description)"
+            case .list(let shape, _): "a list" + (descriptions(shape.alternatives).first.map { " (of \($0), …)" } ?? "")
             case .empty, .either: nil
             }
         }
@@ -202,11 +204,11 @@ struct RequirementCheck {
     ) {
         for alternative in shape.alternatives {
             switch alternative {
-            case .list(let shape):
+            case .list(let shape, _):
                 for (index, element) in (node.list ?? []).enumerated() {
                     check(element, is: shape, at: path.element(index), owner: (element.mark, ""), findings: &findings)
                 }
-            case .dictionary(_, let values):
+            case .dictionary(_, let values, _):
                 guard case .map(let entries) = node.content else { continue }
                 for entry in entries {
                     check(entry.value, is: values, at: path.key(entry.key), owner: (entry.keyMark, entry.key), findings: &findings)

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import Glibc
 
 /// The files and folders of this machine, with the variables of this process or of another one.
 package struct SystemConfigurationEnvironment: ConfigurationEnvironment {
