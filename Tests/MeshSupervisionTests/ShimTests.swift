@@ -139,7 +139,7 @@ import Testing
         _ = try slot.specification([TestSlot.service, "serve"])
         client.send(.start)
         let first = try await events.started()
-        #expect(ask(address)?.hasSuffix("\(first.processID)") == true)
+        #expect(await ask(address)?.hasSuffix("\(first.processID)") == true)
         client.send(.signal(SIGKILL))
         _ = try await events.exited()
         // Nobody accepts now; the connection waits.
@@ -148,7 +148,7 @@ import Testing
         client.send(.start)
         let second = try await events.started()
         #expect(second.processID != first.processID)
-        #expect(finishAsking(waiting)?.hasSuffix("\(second.processID)") == true)
+        #expect(await finishAsking(waiting)?.hasSuffix("\(second.processID)") == true)
     }
 
     @Test func aClosedListenerRefusesAtOnceAndComesBack() async throws {
@@ -162,12 +162,12 @@ import Testing
         let waiting = try #require(beginAsking(address))
         client.send(.signal(SIGKILL))
         _ = try await events.exited()
-        #expect(finishAsking(waiting) == nil)
-        #expect(ask(address) == nil)
+        #expect(await finishAsking(waiting) == nil)
+        #expect(await ask(address) == nil)
         _ = try slot.specification([TestSlot.service, "serve"], onExit: .close)
         client.send(.start)
         let started = try await events.started()
-        #expect(ask(address)?.hasSuffix("\(started.processID)") == true)
+        #expect(await ask(address)?.hasSuffix("\(started.processID)") == true)
     }
 
     @Test func aClosedPortIsTheSamePortAgain() async throws {
@@ -180,7 +180,7 @@ import Testing
             _ = try slot.specification([TestSlot.service, "serve"], onExit: .close)
             client.send(.start)
             let started = try await events.started()
-            #expect(ask(address)?.hasSuffix("\(started.processID)") == true)
+            #expect(await ask(address)?.hasSuffix("\(started.processID)") == true)
             client.send(.signal(SIGKILL))
             _ = try await events.exited()
         }
@@ -235,7 +235,7 @@ import Testing
         _ = try await events.first { $0 == .lost }
         await client.end(by: SystemClock.now() + .seconds(5))
         #expect(kill(service, 0) == 0)
-        #expect(ask(address)?.hasSuffix("\(service)") == true)
+        #expect(await ask(address)?.hasSuffix("\(service)") == true)
         #expect(ShimRecord.read(slot.folder).unfinished?.instance == instance)
 
         let second = try slot.launch(listeners: [("http", address, nil)])
@@ -258,7 +258,7 @@ import Testing
         _ = try slot.specification([TestSlot.service, "serve"])
         second.send(.start)
         let next = try await secondEvents.started().processID
-        #expect(ask(address)?.hasSuffix("\(next)") == true)
+        #expect(await ask(address)?.hasSuffix("\(next)") == true)
         #expect(slot.processes == [next])
     }
 
@@ -330,7 +330,7 @@ import Testing
         _ = try slot.specification([TestSlot.service, "serve"])
         client.send(.start)
         let started = try await events.started()
-        #expect(ask(.unix(path: slot.folder.serviceSocket))?.hasSuffix("\(started.processID)") == true)
+        #expect(await ask(.unix(path: slot.folder.serviceSocket))?.hasSuffix("\(started.processID)") == true)
     }
 
     @Test func aTerminatedShimStopsItsServiceAndLeavesNothing() async throws {

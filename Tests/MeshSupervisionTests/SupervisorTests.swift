@@ -54,7 +54,7 @@ struct SupervisorBench {
         let settled = await bench.supervisor.settled(["echo-1"])
         #expect(settled.map(\.state) == [.ready])
         let replica = try #require(settled.first)
-        #expect(ask(replica.addresses[0])?.hasSuffix("\(replica.processID ?? 0)") == true)
+        #expect(await ask(replica.addresses[0])?.hasSuffix("\(replica.processID ?? 0)") == true)
         #expect(replica.restarts == 0)
         #expect(replica.startedAt != nil)
         #expect(await bench.supervisor.samples()["echo-1"]?.sample.residentBytes ?? 0 > 0)
@@ -71,7 +71,7 @@ struct SupervisorBench {
             let before = try #require(replica.processID)
             kill(before, SIGKILL)
             let waiting = try #require(beginAsking(replica.addresses[0]))
-            let answer = finishAsking(waiting)
+            let answer = await finishAsking(waiting)
             #expect(answer?.hasSuffix("\(before)") == false)
             await eventually("it is ready again") {
                 guard let now = await bench.supervisor.snapshot(of: "echo-1") else { return false }
@@ -245,7 +245,7 @@ struct SupervisorBench {
         }
         let after = try await bench.ready()
         #expect(after.addresses.first?.description.hasPrefix("127.0.0.1:") == true)
-        #expect(ask(after.addresses[0])?.hasSuffix("\(after.processID ?? 0)") == true)
+        #expect(await ask(after.addresses[0])?.hasSuffix("\(after.processID ?? 0)") == true)
         await bench.supervisor.stopAll(order: [])
         await bench.expectNothingLeft()
     }
@@ -297,7 +297,8 @@ struct SupervisorBench {
         for name in names { try await bench.supervisor.start(bench.spec(name, [TestSlot.service, "serve", "50"])) }
         let settled = await bench.supervisor.settled(names)
         #expect(settled.allSatisfy { $0.state == .ready })
-        #expect(SystemClock.now() - begin < .seconds(Int64(3)))
+        // 0.1 s where nothing else runs; the bound is for a machine that builds besides.
+        #expect(SystemClock.now() - begin < .seconds(Int64(15)))
         await bench.supervisor.stopAll(order: [["echo"]])
         await bench.expectNothingLeft()
     }

@@ -124,16 +124,15 @@ struct EventReader {
     struct Missing: Error { var what: String }
 }
 
-/// Asks over HTTP/1.1 and reads to the end; blocking, for tests. Nil if the connection was refused or reset.
-func ask(_ address: SocketAddress, path: String = "/") -> String? {
+/// Asks over HTTP/1.1 and reads to the end. Nil if the connection was refused or reset.
+func ask(_ address: SocketAddress, path: String = "/") async -> String? {
     guard let connection = beginAsking(address, path: path) else { return nil }
-    return finishAsking(connection)
+    return await finishAsking(connection)
 }
 
 func beginAsking(_ address: SocketAddress, path: String = "/") -> Int32? {
     let connection = mesh_connect(ListeningSocket.text(address))
     guard connection >= 0 else { return nil }
-    _ = fcntl(connection, F_SETFL, fcntl(connection, F_GETFL) & ~O_NONBLOCK)
     let request = "GET \(path) HTTP/1.1\r\nhost: test\r\n\r\n"
     guard send(connection, request, request.utf8.count, Int32(MSG_NOSIGNAL)) > 0 else {
         close(connection)
@@ -142,14 +141,18 @@ func beginAsking(_ address: SocketAddress, path: String = "/") -> Int32? {
     return connection
 }
 
-func finishAsking(_ connection: Int32) -> String? {
-    defer { close(connection) }
+func finishAsking(_ connection: Int32) async -> String? {
     var answer: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-        let count = recv(connection, &buffer, buffer.count, 0)
+    defer {
+        Reactor.shared.forget(connection)
+        close(connection)
+    }
+    while await Reactor.shared.wait(connection, for: .readable, until: SystemClock.now() + .seconds(Int64(20))) == .ready {
+        let count = recv(connection, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0 { return nil }
         if count == 0 { return answer.isEmpty ? nil : String(decoding: answer, as: UTF8.self) }
         answer += buffer[..<count]
     }
+    return nil
 }
