@@ -130,7 +130,6 @@ let package = Package(
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),
         tests("MeshAdminAPITests", ["MeshAdminAPI"]),
         tests("MeshTerminalTests", ["MeshTerminal", "MeshAdminAPI"]),
-        tests("MeshCommandTests", ["mesh", "Curl", "MeshAdminAPI", argumentParser]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("ArchitectureTests", []),

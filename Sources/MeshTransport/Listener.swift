@@ -68,6 +68,9 @@ enum Listener {
             case .address(.unix(let path)):
                 return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
             case .address(.tcp(let host, let port)):
+                if let literal = try? NIOCore.SocketAddress(ipAddress: host, port: port) {
+                    return try await bootstrap.bind(to: literal).get()
+                }
                 return try await bootstrap.bind(host: host, port: port).get()
             }
         } catch let error as IOError {

@@ -39,7 +39,9 @@ struct MeshAnswer {
 
     private static func error(_ cause: FailureCause) -> String {
         switch cause {
+        case .noRoute: "destination_not_found"
         case .noEndpoint, .breakerOpen: "destination_unavailable"
+        case .replayOverflowed: "proxy_internal_error"
         case .tooManyCalls, .tooManyPending: "connection_limit_reached"
         case .deadlineOnArrival, .deadlinePassed, .streamIdle, .durationExceeded: "http_response_timeout"
         case .attemptFailed(let failure):

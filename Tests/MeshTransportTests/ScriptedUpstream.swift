@@ -10,6 +10,7 @@ final class ScriptedUpstream: Sendable {
     private let descriptor: Int32
     private let accepted = Atomic<Int>(0)
     private let received = Atomic<Int>(0)
+    private let isStopped = Atomic<Bool>(false)
 
     /// `script` gets each connection and its number, from 0; the connection is closed when it returns.
     init(path: String? = nil, script: @escaping @Sendable (RawSocket, Int) throws -> Void) throws {
@@ -56,6 +57,7 @@ final class ScriptedUpstream: Sendable {
     func count() { received.wrappingAdd(1, ordering: .relaxed) }
 
     func stop() {
+        guard isStopped.exchange(true, ordering: .relaxed) == false else { return }
         shutdown(descriptor, Int32(SHUT_RDWR))
         close(descriptor)
     }
