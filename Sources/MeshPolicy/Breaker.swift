@@ -39,7 +39,8 @@ package struct Breaker: Sendable {
     /// That an attempt may go, and as what.
     @frozen
     package struct Permit: Hashable, Sendable, BitwiseCopyable {
-        package enum Kind: UInt8, Sendable, BitwiseCopyable {
+        @frozen
+        package enum Kind: Sendable, BitwiseCopyable {
             case ordinary
             /// The one that made the breaker half-open.
             case firstProbe
@@ -47,7 +48,8 @@ package struct Breaker: Sendable {
         }
         package let epoch: UInt32
         package let kind: Kind
-        package var isProbe: Bool { kind != .ordinary }
+        @inlinable package var isProbe: Bool { if case .ordinary = kind { false } else { true } }
+        @inlinable package var isFirstProbe: Bool { if case .firstProbe = kind { true } else { false } }
 
         package init(epoch: UInt32, kind: Kind) {
             self.epoch = epoch
