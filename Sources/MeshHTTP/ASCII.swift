@@ -76,19 +76,23 @@ extension ASCII {
 
     /// The first offset in `start..<end` whose byte is neither a letter nor a hyphen; `end` when there is none.
     ///
-    /// Eight bytes at once; never reads at or after `end`. Sums carry out of bytes beyond ASCII only, which are hits themselves, so
+    /// Sixteen bytes at once; never reads at or after `end`. Sums carry out of bytes beyond ASCII only, which are hits themselves, so
     /// the lowest hit is exact.
     @inline(__always)
     static func skipLettersAndHyphens(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int {
         var index = start
-        while index &+ 8 <= end {
-            let bytes = word(base, index)
-            let lower = bytes | 0x2020_2020_2020_2020
-            let letter = (lower &+ 0x1f1f_1f1f_1f1f_1f1f) & ~(lower &+ 0x0505_0505_0505_0505)
-            let notHyphen = (bytes ^ 0x2d2d_2d2d_2d2d_2d2d) &+ 0x7f7f_7f7f_7f7f_7f7f
-            let other = (~letter & notHyphen | bytes) & 0x8080_8080_8080_8080
-            if other != 0 { return index &+ other.trailingZeroBitCount &>> 3 }
-            index &+= 8
+        while index &+ 16 <= end {
+            let first = otherThanLettersAndHyphens(word(base, index))
+            let second = otherThanLettersAndHyphens(word(base, index &+ 8))
+            if first | second != 0 {
+                return first != 0
+                    ? index &+ first.trailingZeroBitCount &>> 3 : index &+ 8 &+ second.trailingZeroBitCount &>> 3
+            }
+            index &+= 16
+        }
+        if index &+ 8 <= end {
+            // Without a hit there are 64 zeros: eight bytes.
+            index &+= otherThanLettersAndHyphens(word(base, index)).trailingZeroBitCount &>> 3
         }
         while index < end {
             let byte = byte(base, index)
@@ -98,6 +102,15 @@ extension ASCII {
         return index
     }
 
+    /// The high bit of each byte that is neither a letter nor a hyphen; exact up to the lowest one.
+    @inline(__always)
+    private static func otherThanLettersAndHyphens(_ bytes: UInt64) -> UInt64 {
+        let lower = bytes | 0x2020_2020_2020_2020
+        let letter = (lower &+ 0x1f1f_1f1f_1f1f_1f1f) & ~(lower &+ 0x0505_0505_0505_0505)
+        let notHyphen = (bytes ^ 0x2d2d_2d2d_2d2d_2d2d) &+ 0x7f7f_7f7f_7f7f_7f7f
+        return (~letter & notHyphen | bytes) & 0x8080_8080_8080_8080
+    }
+
     /// The first offset in `start..<end` whose byte is no text (see `isText`); `end` when there is none.
     ///
     /// The word test may stop too early (a tab, 0x7e behind 0xff), never too late; the byte it stopped at is then looked at alone.
@@ -105,27 +118,37 @@ extension ASCII {
     static func skipText(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int {
         var index = start
         while true {
-            while index &+ 16 <= end {
-                let first = word(base, index)
-                let second = word(base, index &+ 8)
-                let firstStops = ((first &- 0x2020_2020_2020_2020) | (first &+ 0x0101_0101_0101_0101)) & ~first
-                let secondStops = ((second &- 0x2020_2020_2020_2020) | (second &+ 0x0101_0101_0101_0101)) & ~second
-                if (firstStops | secondStops) & 0x8080_8080_8080_8080 != 0 {
-                    let stops = firstStops & 0x8080_8080_8080_8080
-                    if stops != 0 {
-                        index &+= stops.trailingZeroBitCount &>> 3
-                    } else {
-                        index &+= 8 &+ (secondStops & 0x8080_8080_8080_8080).trailingZeroBitCount &>> 3
+            words: do {
+                while index &+ 16 <= end {
+                    let first = noText(word(base, index))
+                    let second = noText(word(base, index &+ 8))
+                    if (first | second) & 0x8080_8080_8080_8080 != 0 {
+                        let lower = first & 0x8080_8080_8080_8080
+                        if lower != 0 {
+                            index &+= lower.trailingZeroBitCount &>> 3
+                        } else {
+                            index &+= 8 &+ (second & 0x8080_8080_8080_8080).trailingZeroBitCount &>> 3
+                        }
+                        break words
                     }
-                    break
+                    index &+= 16
                 }
-                index &+= 16
+                if index &+ 8 <= end {
+                    // Without a hit there are 64 zeros: eight bytes.
+                    index &+= (noText(word(base, index)) & 0x8080_8080_8080_8080).trailingZeroBitCount &>> 3
+                }
             }
             guard index < end else { return index }
             let byte = byte(base, index)
             guard byte != carriageReturn, isText(byte) else { return index }
             index &+= 1
         }
+    }
+
+    /// The high bit of each byte that may be no text, among others; see `skipText`.
+    @inline(__always)
+    private static func noText(_ bytes: UInt64) -> UInt64 {
+        ((bytes &- 0x2020_2020_2020_2020) | (bytes &+ 0x0101_0101_0101_0101)) & ~bytes
     }
 
     /// The first line feed in `start..<end`; nil when there is none.

@@ -90,7 +90,9 @@ extension KnownField {
         let head = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: start, as: UInt32.self)) | 0x2020_2020
         let isCandidate: Bool
         switch count {
-        case 4: isCandidate = head == ASCII.half("host") || head == ASCII.half("date")
+        case 4:
+            if head == ASCII.half("host") { return .host }
+            return head == ASCII.half("date") ? .date : .other
         case 6: isCandidate = head == ASCII.half("expe")
         case 7: isCandidate = head == ASCII.half("trai") || head == ASCII.half("upgr") || head == ASCII.half("bagg")
         case 9: isCandidate = head == ASCII.half("forw")
@@ -126,9 +128,6 @@ extension KnownField {
             switch count {
             case 2: return word == ASCII.word("te") ? .te : .other
             case 3: return word == ASCII.word("via") ? .via : .other
-            case 4:
-                if word == ASCII.word("host") { return .host }
-                return word == ASCII.word("date") ? .date : .other
             case 6:
                 if word == ASCII.word("expect") { return .expect }
             case 7:

@@ -166,6 +166,19 @@ import Testing
         #expect(readRequest(value) == .refused(MessageError(.headTooLarge)))
         #expect(readRequest(value, cuts: .everyByte(value.count)) == .refused(MessageError(.headTooLarge)))
     }
+
+    @Test func bytesThatWereLookedAtAreNotLookedAtAgain() throws {
+        var parser = RequestHeadParser()
+        var head = RequestHead()
+        var message = bytes("GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "a", count: 100))
+        #expect(try message.withUnsafeBytes { try parser.parse($0, into: &head) } == nil)
+        // A sender cannot change them; here it shows that a line is left alone until its line feed has come.
+        message[60] = 0
+        message += bytes("bbb")
+        #expect(try message.withUnsafeBytes { try parser.parse($0, into: &head) } == nil)
+        message += bytes("\r\n\r\n")
+        #expect(throws: MessageError(.fieldValue)) { try message.withUnsafeBytes { try parser.parse($0, into: &head) } }
+    }
 }
 
 extension Outcome {

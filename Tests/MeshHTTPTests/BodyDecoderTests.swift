@@ -144,6 +144,8 @@ func followBody(_ message: [UInt8], _ framing: BodyFraming, cuts: Cuts? = nil) -
         #expect(MessageError(.bodyTooLarge).status == 413)
         #expect(readBody(bytes("6\r\nabcdef\r\n4\r\nghij\r\n0\r\n\r\n"), .chunked, limit: 10).isSuccess)
         #expect(readBody(bytes("6\r\nabcdef\r\n5\r\nghijk\r\n0\r\n\r\n"), .chunked, limit: 10) == .failure(MessageError(.bodyTooLarge)))
+        #expect(readBody(bytes("0123456789"), .untilClose, limit: 10).isSuccess)
+        #expect(readBody(bytes("01234567890"), .untilClose, limit: 10) == .failure(MessageError(.bodyTooLarge)))
         #expect(readBody(bytes("ffffff\r\n"), .chunked, limit: 10) == .failure(MessageError(.bodyTooLarge)))
     }
 
