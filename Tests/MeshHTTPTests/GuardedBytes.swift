@@ -1,11 +1,11 @@
 import Glibc
-import Synchronization
+import MeshModel
 
 /// Gives bytes to a reader at the very end of a page behind which nothing may be read, so that a read past the end ends the test.
 enum GuardedBytes {
     private static let pageSize = 4096
     private static let room = 64 * pageSize
-    private static let idle = Mutex<[UInt]>([])
+    private static let idle = Guarded<[UInt]>([])
 
     static func with<Result, Failure: Error>(
         _ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
