@@ -35,7 +35,8 @@ extension MeshDocument {
         guard let service = service(named: name) else { return nil }
         return SnapshotConfiguration(
             revision: revision, mesh: self.name, tiers: tiers, service: name, tier: service.tier, replicas: Swift.max(service.replicas, 1),
-            destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) })
+            destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) },
+            healthPath: SnapshotConfiguration.serviceHealthPath)
     }
 
     private func destination(_ name: String, _ manner: MeshDocument.Call.Manner, _ endpoints: (String) -> [Endpoint])

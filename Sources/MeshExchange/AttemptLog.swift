@@ -64,8 +64,7 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
     private var others: [AttemptRecord] = []
 
     package var startIndex: Int { 0 }
-    package var endIndex: Int { count }
-    package var count: Int { first == nil ? 0 : 1 + others.count }
+    package var endIndex: Int { first == nil ? 0 : 1 + others.count }
     package var isFull: Bool { count == Self.capacity }
 
     package subscript(index: Int) -> AttemptRecord {
@@ -83,7 +82,7 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
         return false
     }
 
-    mutating func append(_ record: consuming AttemptRecord) {
+    mutating func append(_ record: AttemptRecord) {
         precondition(!isFull)
         if first == nil { first = record } else { others.append(record) }
     }

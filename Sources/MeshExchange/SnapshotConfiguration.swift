@@ -29,6 +29,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
 
     package static let defaultDeadline = Timespan.seconds(15)
     package static let defaultHealthPath = "/-/healthy"
+    /// Of every service, answered by the sidecar library where the author does not.
+    package static let serviceHealthPath = "/healthz"
 
     package init(
         revision: UInt64 = 1, mesh: String, tiers: [String] = [], service: String, tier: String = "", replicas: Int = 1,

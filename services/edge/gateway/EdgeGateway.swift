@@ -1,4 +1,5 @@
 import Foundation
+import MeshSidecar
 
 /// The edge of a mesh: takes requests from outside and leads them along the routes of a mesh.yaml.
 @main
@@ -7,13 +8,20 @@ struct EdgeGateway {
         usage: edge-gateway --mesh FILE [--threads N]
 
         Runs the gateway of a mesh.yaml alone, without a daemon: a reverse proxy for its `url:` services.
+        (`mesh up` starts it without arguments, and it gets its routes from the daemon.)
+
           --mesh FILE    the mesh.yaml; read again on SIGHUP
           --threads N    event loops (default: `gateway.threads`, else one per core)
 
         example: edge-gateway --mesh mesh.yaml --threads 2
         """
 
-    static func main() {
+    static func main() async {
+        // Started by a daemon: routes, services and the listening socket come from there.
+        if CommandLine.arguments.count == 1, ProcessInfo.processInfo.environment["MESH_CONTROL"] != nil {
+            await Sidecar.program { $0.beGateway() }
+            return
+        }
         // A client or a reader of the log that goes away is no reason to end.
         signal(SIGPIPE, SIG_IGN)
         do throws(GatewayArguments.Invalid) {
