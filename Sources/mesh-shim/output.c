@@ -51,7 +51,10 @@ int output_prepare(void) {
 }
 
 int output_descriptor(int stream) { return streams[stream].fifo; }
-void output_incarnation(const char *uuid) { snprintf(incarnation, sizeof incarnation, "%s", uuid); }
+void output_incarnation(const char *uuid) {
+    snprintf(incarnation, sizeof incarnation, "%s", uuid);
+    last_error_line[0] = 0;
+}
 const char *output_last_error_line(void) { return last_error_line; }
 int64_t output_position(void) { return log_length; }
 int64_t output_dropped(void) { return dropped; }
