@@ -41,10 +41,10 @@ struct AdminServer {
             guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
                 throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/up takes an UpRequest as JSON")
             }
-            return lines(of: await daemon.up(order))
+            return lines(of: await daemon.up(order), whenSent: { await daemon.endIfEmpty() })
         }
         router.post("/v1/down") { request, _ in
-            lines(of: await daemon.down(now: request.uri.queryParameters["now"] == "true"))
+            lines(of: await daemon.down(now: request.uri.queryParameters["now"] == "true"), whenSent: { await daemon.endIfEmpty() })
         }
         router.get("/v1/logs") { request, _ in
             let parameters = request.uri.queryParameters
@@ -84,12 +84,22 @@ private func json(_ value: some Encodable) throws -> Response {
 }
 
 /// A stream of values as JSON lines, each sent as soon as it is there.
-private func lines<Value: Encodable & Sendable>(of stream: AsyncStream<Value>) -> Response {
+///
+/// `whenSent` comes after the last line, or when nobody reads it any more.
+private func lines<Value: Encodable & Sendable>(
+    of stream: AsyncStream<Value>, whenSent: @escaping @Sendable () async -> Void = {}
+) -> Response {
     Response(
         status: .ok, headers: [.contentType: AdminAPI.jsonLinesType],
         body: ResponseBody { writer in
-            for await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
-            try await writer.finish(nil)
+            do {
+                for await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
+                try await writer.finish(nil)
+            } catch {
+                await whenSent()
+                throw error
+            }
+            await whenSent()
         })
 }
 

@@ -2,6 +2,7 @@ import MeshAdminAPI
 import MeshModel
 import MeshSupervision
 import MeshTelemetry
+import Synchronization
 
 /// Stopping everything.
 extension Daemon {
@@ -16,19 +17,17 @@ extension Daemon {
             let start = SystemClock.now()
             let replicas = await supervisor.snapshot()
             let order = applied?.deployment.stopOrder ?? Self.stopOrder(of: replicas)
+            let progress = Mutex(DownProgress(replicas))
             await supervisor.stopAll(order: now ? [] : order, atOnce: now) { gone in
-                guard let replica = replicas.first(where: { $0.replica == gone }) else { return }
-                continuation.yield(
-                    .tier(
-                        TierProgress(
-                            tier: replica.tier, services: [ServiceProgress(service: replica.service, ready: 1, wanted: 1)], isDone: true,
-                            seconds: (SystemClock.now() - start).seconds)))
+                let tier = progress.withLock { $0.isGone(gone, after: (SystemClock.now() - start).seconds) }
+                if let tier { continuation.yield(.tier(tier)) }
             }
             await upTask?.value
             let living = replicas.filter { $0.processID != nil }.count
             continuation.yield(.finished(.init(processes: living, seconds: (SystemClock.now() - start).seconds)))
             continuation.finish()
-            end()
+            phase = .idle
+            endIfEmptySoon()
         }
         return stream
     }
@@ -37,5 +36,31 @@ extension Daemon {
     private static func stopOrder(of replicas: [ReplicaSnapshot]) -> [[String]] {
         let services = Set(replicas.map(\.service))
         return [["gateway"], Array(services.subtracting(["gateway"]))]
+    }
+}
+
+/// How far the tiers have come on their way down.
+private struct DownProgress: Sendable {
+    private var tiers: [(name: String, services: [ServiceProgress])] = []
+    private var places: [String: (tier: Int, service: Int)] = [:]
+
+    init(_ replicas: [ReplicaSnapshot]) {
+        for replica in replicas {
+            let tier = tiers.firstIndex { $0.name == replica.tier } ?? tiers.count
+            if tier == tiers.count { tiers.append((replica.tier, [])) }
+            let service = tiers[tier].services.firstIndex { $0.service == replica.service } ?? tiers[tier].services.count
+            if service == tiers[tier].services.count {
+                tiers[tier].services.append(ServiceProgress(service: replica.service, ready: 0, wanted: 0))
+            }
+            tiers[tier].services[service].wanted += 1
+            places[replica.replica] = (tier, service)
+        }
+    }
+
+    mutating func isGone(_ replica: String, after seconds: Double) -> TierProgress? {
+        guard let (tier, service) = places[replica] else { return nil }
+        tiers[tier].services[service].ready += 1
+        let isDone = tiers[tier].services.allSatisfy { $0.ready == $0.wanted }
+        return TierProgress(tier: tiers[tier].name, services: tiers[tier].services, isDone: isDone, seconds: seconds)
     }
 }

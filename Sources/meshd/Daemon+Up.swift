@@ -25,7 +25,7 @@ extension Daemon {
                 continuation.yield(.failed(UpFailure(reason: "the daemon failed: \(error)", hint: "see \(stateFolder.daemonLog)")))
             }
             continuation.finish()
-            if await supervisor.snapshot().isEmpty { end() }
+            endIfEmptySoon()
         }
         return stream
     }

@@ -51,7 +51,19 @@ actor Daemon {
         registry = Registry(after: UInt64(max(0, HostClock.wall().nanoseconds / 1_000_000)) << 16)
     }
 
-    func end() { finish() }
+    /// Ends the daemon if there is nothing to be a daemon for: after `down`, and after a first `up` that failed.
+    func endIfEmpty() async {
+        guard phase != .starting, await supervisor.snapshot().isEmpty else { return }
+        finish()
+    }
+
+    /// The same for one whose asker may be gone; who is still there gets the last lines first.
+    func endIfEmptySoon() {
+        Task {
+            try? await Task.sleep(for: .seconds(1))
+            await endIfEmpty()
+        }
+    }
 
     // MARK: Facts
 

@@ -36,7 +36,7 @@ struct TraceAnswers: Sendable {
             return TraceDetail(try found.get())
         } catch {
             throw Problem(
-                type: "trace-lookup", title: "no such trace", status: 404, detail: error.description, hint: "mesh traces list")
+                type: "trace-lookup", title: "no such trace", status: error.httpStatus, detail: error.description, hint: "mesh traces list")
         }
     }
 
@@ -44,6 +44,16 @@ struct TraceAnswers: Sendable {
     private func blocking<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: work()) }
+        }
+    }
+}
+
+extension TraceLookupError {
+    fileprivate var httpStatus: Int {
+        switch self {
+        case .notAnID: 400
+        case .notFound, .empty: 404
+        case .ambiguous: 409
         }
     }
 }
