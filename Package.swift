@@ -103,14 +103,15 @@ let package = Package(
         program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
 
         // The shop, and the two services that stand for any other.
+        .target(name: "ShopKit", dependencies: [grdb], path: "services/shared/ShopKit", swiftSettings: strict),
         program("edge-gateway", in: "services/edge/gateway", ["MeshConfiguration", "MeshSidecar", "MeshTransport"]),
-        program("orders", in: "services/domain/orders", ["MeshHummingbird", grdb]),
-        program("catalog", in: "services/domain/catalog", ["MeshHummingbird", grdb]),
+        program("orders", in: "services/domain/orders", ["MeshHummingbird", "ShopKit", grdb]),
+        program("catalog", in: "services/domain/catalog", ["MeshHummingbird", "ShopKit", grdb]),
         program("customers", in: "services/domain/customers", ["MeshHummingbird"]),
         program("relay", in: "services/domain/relay", ["MeshSidecar"]),
-        program("ledger", in: "services/enterprise/ledger", ["MeshHummingbird", grdb]),
-        program("inventory", in: "services/enterprise/inventory", ["MeshHummingbird", grdb]),
-        program("crm", in: "services/enterprise/crm", ["MeshHummingbird", grdb]),
+        program("ledger", in: "services/enterprise/ledger", ["MeshHummingbird", "ShopKit", grdb]),
+        program("inventory", in: "services/enterprise/inventory", ["MeshHummingbird", "ShopKit", grdb]),
+        program("crm", in: "services/enterprise/crm", ["MeshHummingbird", "ShopKit", grdb]),
         program("echo", in: "services/enterprise/echo", ["MeshSidecar"]),
 
         tests("MeshModelTests", ["MeshModel"]),

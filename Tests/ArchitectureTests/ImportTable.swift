@@ -12,7 +12,7 @@ enum ImportTable {
     static let always: Set<String> = ["Swift", "Synchronization", "Builtin"]
 
     /// Modules that come with the toolchain and bring the operating system along: not for deciding code.
-    static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Dispatch"]
+    static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Musl", "Darwin", "Dispatch"]
 
     /// Targets that decide: no NIO, no Foundation, no operating system.
     static let deciding: Set<String> = ["MeshModel", "MeshHTTP", "MeshPolicy", "MeshExchange", "MeshSimulation"]
@@ -40,7 +40,8 @@ enum ImportTable {
         "MeshRegistry": library("MeshRegistry", ["MeshModel"]),
         "MeshTerminal": library("MeshTerminal", ["MeshAdminAPI"]),
         "Curl": library("Curl", ["CCurl", "CCurlShims"]),
-        "mesh": library("mesh", ["CMeshSystem", "Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
+        "mesh": library(
+            "mesh", ["CMeshSystem", "Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
         "meshd": library(
             "meshd",
             nio.union([
@@ -50,12 +51,13 @@ enum ImportTable {
         "edge-gateway": service("edge/gateway", ["MeshSidecar"]),
         "relay": service("domain/relay", ["MeshSidecar"]),
         "echo": service("enterprise/echo", ["MeshSidecar"]),
-        "orders": service("domain/orders", ["MeshHummingbird", "GRDB"]),
-        "catalog": service("domain/catalog", ["MeshHummingbird", "GRDB"]),
+        "ShopKit": service("shared/ShopKit", ["GRDB"]),
+        "orders": service("domain/orders", ["MeshHummingbird", "ShopKit"]),
+        "catalog": service("domain/catalog", ["MeshHummingbird", "ShopKit"]),
         "customers": service("domain/customers", ["MeshHummingbird"]),
-        "ledger": service("enterprise/ledger", ["MeshHummingbird", "GRDB"]),
-        "inventory": service("enterprise/inventory", ["MeshHummingbird", "GRDB"]),
-        "crm": service("enterprise/crm", ["MeshHummingbird", "GRDB"]),
+        "ledger": service("enterprise/ledger", ["MeshHummingbird", "ShopKit"]),
+        "inventory": service("enterprise/inventory", ["MeshHummingbird", "ShopKit"]),
+        "crm": service("enterprise/crm", ["MeshHummingbird", "ShopKit"]),
     ]
 
     /// Everything that `target` may import, arrows followed to the end.
