@@ -183,7 +183,8 @@ extension ServerConnection {
             return
         }
         call?.sourceLeft()
-        if reading == .body { reading = .head }
+        // Where the next request would begin can no longer be told.
+        reading = .head
         answer(MeshAnswer(error))
     }
 }

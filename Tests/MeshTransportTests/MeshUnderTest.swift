@@ -3,6 +3,7 @@ import MeshExchange
 import MeshModel
 import MeshPolicy
 import MeshTelemetry
+import NIOCore
 
 @testable import MeshTransport
 
@@ -29,7 +30,7 @@ final class MeshUnderTest: Sendable {
 
     /// Runs `body` on a thread of its own, with one service, `backend`, at `addresses`; one instance each.
     static func run<Result: Sendable>(
-        _ addresses: [SocketAddress], _ options: Options = Options(), _ body: @escaping @Sendable (MeshUnderTest) throws -> Result
+        _ addresses: [MeshModel.SocketAddress], _ options: Options = Options(), _ body: @escaping @Sendable (MeshUnderTest) throws -> Result
     ) async throws -> Result {
         let mesh = try await start(addresses, options)
         do {
@@ -42,7 +43,7 @@ final class MeshUnderTest: Sendable {
         }
     }
 
-    static func start(_ addresses: [SocketAddress], _ options: Options = Options()) async throws -> MeshUnderTest {
+    static func start(_ addresses: [MeshModel.SocketAddress], _ options: Options = Options()) async throws -> MeshUnderTest {
         let runtime = try MeshRuntime(
             configuration(addresses, options), threads: options.threads, telemetry: options.telemetry, resolver: NameResolver())
         let listener = try await runtime.listen(on: .address(.tcp(host: "127.0.0.1", port: 0)), as: options.mode)
@@ -50,7 +51,7 @@ final class MeshUnderTest: Sendable {
         return MeshUnderTest(runtime: runtime, port: port)
     }
 
-    static func configuration(_ addresses: [SocketAddress], _ options: Options) -> SnapshotConfiguration {
+    static func configuration(_ addresses: [MeshModel.SocketAddress], _ options: Options) -> SnapshotConfiguration {
         var random = RandomSource.fromSystem()
         let endpoints = addresses.map { address -> Endpoint in
             var endpoint = Endpoint(instance: .random(&random), addresses: [address])
@@ -67,6 +68,18 @@ final class MeshUnderTest: Sendable {
             healthPath: "/-/healthy")
         options.change(&configuration)
         return configuration
+    }
+
+    /// Pooled connections that wait for a request, as the loops have it.
+    var idleUpstreamConnections: Int {
+        runtime.loops.reduce(0) { sum, loop in
+            sum + ((try? loop.eventLoop.submit { loop.pools.values.reduce(0) { $0 + $1.idleCount } }.wait()) ?? 0)
+        }
+    }
+
+    /// Connections of clients, by loop.
+    var clientConnections: [Int] {
+        runtime.loops.map { loop in (try? loop.eventLoop.submit { loop.connections.count }.wait()) ?? -1 }
     }
 
     func connect() throws -> RawSocket { try RawSocket.connect(port: port) }

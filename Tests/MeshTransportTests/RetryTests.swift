@@ -1,0 +1,182 @@
+import MeshExchange
+import MeshModel
+import MeshPolicy
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import MeshTransport
+
+@Suite struct RetryTests {
+    private let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    @Test func anEndpointThatRefusesConnectionsIsPassedOver() async throws {
+        let upstream = try ScriptedUpstream.answering { _ in "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" }
+        let closed = try closedPort()
+        try await MeshUnderTest.run([.tcp(host: "127.0.0.1", port: closed), upstream.address]) { mesh in
+            for _ in 0..<20 {
+                // Nothing was sent, so that a POST is tried elsewhere as well.
+                let answer = try mesh.request("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+                #expect(status(answer.head) == 200)
+            }
+        }
+    }
+
+    @Test func aBodyIsSentAgainWhenTheAttemptIsRepeated() async throws {
+        let bodies = Mutex<[String]>([])
+        let upstream = try ScriptedUpstream { socket, _ in
+            while true {
+                let message = try socket.receiveMessage()
+                let number = bodies.withLock { bodies -> Int in
+                    bodies.append(String(decoding: message.body, as: UTF8.self))
+                    return bodies.count
+                }
+                try socket.send(
+                    number == 1
+                        ? "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 5\r\n\r\nlater"
+                        : "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            }
+        }
+        let body = String(repeating: "abcdefgh", count: 5000)
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let answer = try mesh.request("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+            #expect(status(answer.head) == 200)
+        }
+        #expect(bodies.withLock { $0 } == [body, body])
+    }
+
+    @Test func aChunkedBodyIsSentAgainToo() async throws {
+        let bodies = Mutex<[String]>([])
+        let upstream = try ScriptedUpstream { socket, number in
+            let message = try socket.receiveMessage()
+            bodies.withLock { $0.append(String(decoding: message.body, as: UTF8.self)) }
+            if number > 0 { try socket.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok") }
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let answer = try mesh.request(
+                "PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n")
+            #expect(status(answer.head) == 200)
+        }
+        #expect(bodies.withLock { $0 } == ["abcdefg", "abcdefg"])
+    }
+
+    @Test func aPostThatWasSentIsNotSentAgain() async throws {
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            socket.reset()
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let answer = try mesh.request("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+            #expect(status(answer.head) == 502)
+            #expect(upstream.connections == 1)
+        }
+    }
+
+    @Test func aGetIsTriedTwiceAndNotMore() async throws {
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            socket.reset()
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            do {
+                let answer = try mesh.get("/")
+                #expect(status(answer.head) == 502)
+            }
+            #expect(upstream.connections == 2)
+        }
+    }
+
+    @Test func aBodyOverTheReplayBufferIsSentOnce() async throws {
+        let upstream = try ScriptedUpstream { socket, _ in
+            let message = try socket.receiveMessage()
+            try socket.send("HTTP/1.1 503 Service Unavailable\r\nx-length: \(message.body.count)\r\ncontent-length: 0\r\n\r\n")
+        }
+        let body = String(repeating: "x", count: 300_000)
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let answer = try mesh.request("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+            #expect(status(answer.head) == 503)
+            #expect(field("x-length", answer.head) == "300000")
+            #expect(upstream.connections == 1)
+            #expect(mesh.runtime.shared.replay.overflows == 1)
+        }
+    }
+
+    @Test func theReplayAccountIsEvenAfterwards() async throws {
+        let upstream = try ScriptedUpstream.echo()
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let body = String(repeating: "x", count: 30_000)
+            for _ in 0..<5 {
+                let answer = try mesh.request("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+                #expect(answer.body.count == body.utf8.count)
+            }
+            #expect(mesh.runtime.shared.replay.bytes == 0)
+        }
+    }
+
+    @Test func aFullReplayAccountMakesCallsUnrepeatableAndFailsNone() {
+        let account = ReplayAccount(limit: 100)
+        var first = ReplayBuffer()
+        var second = ReplayBuffer()
+        let firstFits = first.append(.init(repeating: 1, count: 80), account: account)
+        let secondFits = second.append(.init(repeating: 1, count: 30), account: account)
+        #expect(firstFits && !secondFits)
+        first.close(account: account)
+        #expect(account.bytes == 0)
+        let secondFitsNow = second.append(.init(repeating: 1, count: 30), account: account)
+        #expect(secondFitsNow)
+        second.reset(account: account)
+        #expect(account.bytes == 0)
+    }
+
+    @Test func aConnectionThatThePeerClosedWhileIdleFailsNoRequest() async throws {
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            // Without a word about it in the head.
+            try socket.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            socket.close()
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let client = try mesh.connect()
+            for _ in 0..<20 {
+                try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+                #expect(try status(client.receiveMessage().head) == 200)
+                // The end of the connection is on its way before the next request is.
+                #expect(eventually { mesh.idleUpstreamConnections == 0 })
+            }
+            #expect(upstream.connections == 20)
+        }
+    }
+
+    @Test func aPostOnAStaleConnectionIsSafeEvenBeforeItsEndWasSeen() async throws {
+        let closed = Atomic<Int>(0)
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            try socket.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            socket.close()
+            closed.wrappingAdd(1, ordering: .relaxed)
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let client = try mesh.connect()
+            for number in 0..<20 {
+                try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+                #expect(try status(client.receiveMessage().head) == 200)
+                #expect(eventually { closed.load(ordering: .relaxed) > number })
+            }
+        }
+    }
+
+    @Test func aFailedAnswerIsDiscardedAndItsConnectionUsedAgain() async throws {
+        let requests = Atomic<Int>(0)
+        let upstream = try ScriptedUpstream.answering { _ in
+            requests.wrappingAdd(1, ordering: .relaxed).oldValue == 0
+                ? "HTTP/1.1 503 Service Unavailable\r\ntransfer-encoding: chunked\r\n\r\n5\r\nlater\r\n0\r\n\r\n"
+                : "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let answer = try mesh.get("/")
+            #expect(status(answer.head) == 200)
+            #expect(answer.body == Array("ok".utf8))
+            #expect(upstream.connections == 1)
+        }
+    }
+}
