@@ -56,6 +56,12 @@ package struct ExchangeInvariants {
             running?.mayBeSent = true
             sent += 1
         }
+
+        mutating func markUnsent() {
+            guard running?.mayBeSent == true else { return }
+            running?.mayBeSent = false
+            sent -= 1
+        }
     }
 
     package private(set) var violations: [Violation] = []
@@ -123,7 +129,8 @@ package struct ExchangeInvariants {
             if facts.meshRetryNo || facts.forbidsRetry || facts.overload == .pool { account.isForbidden = true }
             account.retryNotBefore = facts.retryAfter.map { now + $0 }
         case .failed(let failure):
-            if !failure.isProvablyUnsent { account.markSent() }
+            // The peer's word that it did not take the stream undoes the sending.
+            if failure.isProvablyUnsent { account.markUnsent() } else { account.markSent() }
         case .connected, .ended, .timerFired, .callerLeft:
             break
         }
@@ -235,6 +242,7 @@ package struct ExchangeInvariants {
         case .halfOpen:
             attempt.isProbe = true
             if !probing.insert(instance).inserted { object(.oneProbePerEndpoint, call, now, "a second probe of \(instance)") }
+            checkOpenTime(instance, edge, call, now)
         case .open:
             object(.openBreakerHolds, call, now, "\(instance)")
         case .closed, nil:
@@ -244,6 +252,15 @@ package struct ExchangeInvariants {
         running[instance, default: 0] += 1
         calls[call] = account
         checkLoans(edge, call, now)
+    }
+
+    /// A breaker that is half-open was open for its time, or, while nothing else was usable, for two seconds.
+    private mutating func checkOpenTime(_ instance: InstanceID, _ edge: DestinationStatistics, _ call: Int, _ now: Instant) {
+        for event in edge.events.reversed() where event.instance == instance {
+            guard case .opened(_, _, _, let span) = event.change else { continue }
+            if now < event.at + min(span, Breaker.mostAlone) { object(.openBreakerHolds, call, now, "\(instance) was probed too soon") }
+            return
+        }
     }
 
     private mutating func answeredCaller(_ effects: Effects, _ account: inout CallAccount, _ call: Int, _ now: Instant) {

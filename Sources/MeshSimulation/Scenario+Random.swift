@@ -53,6 +53,7 @@ extension Behaviour {
         ])
         behaviour.staleUnwritten = random.share()
         behaviour.staleWritten = random.share()
+        behaviour.refusesStreams = random.share() / 2
         behaviour.hangs = random.share() / 4
         behaviour.resets = random.share()
         behaviour.breaksProtocol = random.share() / 4

@@ -85,6 +85,8 @@ package struct Behaviour: Sendable {
     /// Of calls on a pooled connection: closed before the request was written, or after.
     package var staleUnwritten = 0.0
     package var staleWritten = 0.0
+    /// Turns the stream away before it took it (REFUSED_STREAM).
+    package var refusesStreams = 0.0
     package var hangs = 0.0
     package var resets = 0.0
     package var breaksProtocol = 0.0

@@ -251,6 +251,7 @@ package struct Simulation {
         if isReused, script.nextUnit() < behaviour.staleWritten {
             return fail(.closedBeforeResponse(reused: true, requestWritten: true))
         }
+        if script.nextUnit() < behaviour.refusesStreams { return fail(.streamRefused) }
         if script.nextUnit() < behaviour.hangs { return }
         if script.nextUnit() < behaviour.resets { return fail(.reset) }
         if script.nextUnit() < behaviour.breaksProtocol { return fail(.protocolError) }
