@@ -21,6 +21,10 @@ extension Sidecar {
         let (mesh, logger) = (mesh, logger)
         serve { request in
             let context = Responder.Context(source: MeshRequestContextSource(logger: logger, mesh: mesh, request: request))
+            // The storage is shared with the context that the route gets, and Hummingbird's name for no route is no route.
+            defer {
+                if let route = context.coreContext.endpointPath.value, route.hasPrefix("/") { request.isAnswered(byRoute: route) }
+            }
             let response = try await responder.respond(to: Request(request), context: context)
             return try await MeshResponse(response, toHead: request.method == .head)
         }

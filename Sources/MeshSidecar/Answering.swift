@@ -25,6 +25,7 @@ struct Answering: Sendable {
                 var response = await answer(MeshRequest(inbound))
                 if response.status.code >= 500, scope.forbidsRetry { response.headerFields[.meshRetry] = "no" }
                 response.body = response.body.running(in: context, scope)
+                response.route = response.route ?? scope.route
                 return response.outbound
             }
         }

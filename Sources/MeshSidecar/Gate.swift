@@ -30,10 +30,13 @@ final class Gate<Value: Sendable>: Sendable {
 
     /// - Throws: what `fail` was told, or `CancellationError` when this task is cancelled first.
     func value() async throws -> Value {
-        let id = state.withLock { state in
+        // Mostly it is open already: then nothing is allocated and nobody is suspended.
+        let (done, id) = state.withLock { state -> (Result<Value, any Error>?, Int) in
+            if case .done(let result) = state.0 { return (result, 0) }
             state.nextID += 1
-            return state.nextID
+            return (nil, state.nextID)
         }
+        if let done { return try done.get() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let result = state.withLock { state -> Result<Value, any Error>? in

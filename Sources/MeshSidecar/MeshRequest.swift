@@ -73,6 +73,9 @@ public struct MeshRequest: Sendable {
     /// The trace that this request belongs to, as `mesh traces show` takes it.
     public var traceID: String { inbound.context.trace.traceID.description }
 
+    /// Says which route answers this request, also where it answers by an error.
+    package func isAnswered(byRoute route: String) { RequestScope.current?.route = route }
+
     /// Who sent it.
     public var caller: Caller { Caller(service: inbound.context.callerService.map { ServiceName($0) }, peer: inbound.context.peer) }
 }

@@ -9,6 +9,8 @@ public struct MeshResponse: Sendable {
     public var status: HTTPResponse.Status
     public var headerFields: HTTPFields
     public var body: OutgoingBody
+    /// The route that answered, by which traces group requests, for instance `/orders/:id`; nil where the path itself is meant.
+    public var route: String?
     /// The service that answers instead; everything else does not count then.
     let forwardedTo: ServiceName?
     let forwarded: OutboundResponse?
@@ -62,6 +64,9 @@ public struct MeshResponse: Sendable {
 
     /// As the transport takes it.
     package var outbound: OutboundResponse {
-        forwarded ?? OutboundResponse(status: status.code, fields: headerFields, body: body.outbound)
+        if let forwarded { return forwarded }
+        var response = OutboundResponse(status: status.code, fields: headerFields, body: body.outbound)
+        response.route = route
+        return response
     }
 }

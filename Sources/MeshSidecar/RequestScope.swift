@@ -1,3 +1,4 @@
+import MeshModel
 import Synchronization
 
 /// What the calls of one request have in common and its answer has to tell, however many tasks make them.
@@ -6,9 +7,16 @@ final class RequestScope: Sendable {
 
     /// `x-request-id`, which every call for this request carries on.
     let requestID: String?
+    private let namedRoute = Guarded<String?>(nil)
     private let retriesEndBelow = Atomic<Bool>(false)
 
     init(requestID: String?) { self.requestID = requestID }
+
+    /// The route that answers, whether well or by an error.
+    var route: String? {
+        get { namedRoute.withLock { $0 } }
+        set { namedRoute.withLock { $0 = newValue } }
+    }
 
     /// One of the calls failed in a way that is not to be retried above: attempts, budget or credit ran out, or a breaker is open.
     func callWasNotToBeRetried() { retriesEndBelow.store(true, ordering: .relaxed) }

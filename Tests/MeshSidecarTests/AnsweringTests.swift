@@ -1,6 +1,9 @@
 import Foundation
-import MeshSidecar
+import MeshModel
+import MeshTransport
 import Testing
+
+@testable import MeshSidecar
 
 @Suite struct AnsweringTests {
     struct Item: Codable, Equatable {
@@ -166,6 +169,20 @@ import Testing
             let answer7 = try await service.get("/", fields: ["mesh-caller": "orders"])
             #expect(answer7.body == "orders (unauthenticated)")
         }
+    }
+
+    @Test func `an error is told under the route that it came from`() async {
+        let answering = Answering(
+            handler: { request in
+                request.isAnswered(byRoute: "/orders/:id")
+                throw Problem(.notFound)
+            }, isReady: { true }, logger: Logger(label: "test"))
+        let trace = TraceContext(traceID: TraceID(high: 1, low: 2), spanID: SpanID(3), flags: 1)
+        let response = await answering(
+            InboundRequest(
+                method: .get, path: "/orders/7", authority: nil, fields: [:], body: BodyStream(),
+                context: InboundContext(deadline: nil, trace: trace, received: .zero)))
+        #expect(response.route == "/orders/:id")
     }
 
     @Test func `a number in the query that is none is named`() async throws {
