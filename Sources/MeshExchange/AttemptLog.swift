@@ -64,7 +64,8 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
     private var others: [AttemptRecord] = []
 
     package var startIndex: Int { 0 }
-    package var endIndex: Int { first == nil ? 0 : 1 + others.count }
+    package var endIndex: Int { count }
+    package var count: Int { first == nil ? 0 : 1 + others.count }
     package var isFull: Bool { count == Self.capacity }
 
     package subscript(index: Int) -> AttemptRecord {
@@ -82,7 +83,7 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
         return false
     }
 
-    mutating func append(_ record: AttemptRecord) {
+    mutating func append(_ record: consuming AttemptRecord) {
         precondition(!isFull)
         if first == nil { first = record } else { others.append(record) }
     }

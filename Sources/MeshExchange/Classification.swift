@@ -20,9 +20,12 @@ extension ResponseFacts {
         }
     }
 
+    /// Only then a policy may list it.
+    var isError: Bool { status >= 400 || grpcStatus.map { $0 != 0 } ?? false }
+
     func isListed(in conditions: RetryConditions) -> Bool {
         if let grpcStatus { return conditions.include(grpcCode: grpcStatus) }
-        return status >= 400 && conditions.include(status: status)
+        return conditions.include(status: status)
     }
 }
 

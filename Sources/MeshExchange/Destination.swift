@@ -92,7 +92,7 @@ package final class Destination: Sendable {
             if let report {
                 // What says nothing of the endpoint says nothing of the edge.
                 let judged = state.judge(report, traceID: traceID, now: now, random: &random)
-                if judged == .neutral { outcome = .neutral }
+                if let judged, judged.isNeutral { outcome = .neutral }
                 state.release(report)
             }
             state.callEnded(outcome, permit: permit, traceID: traceID, now: now, random: &random)

@@ -38,7 +38,7 @@ struct EdgeState: Sendable {
         if policy.breaker != nil {
             guard let granted = breaker.attemptWanted(now: now, alone: true) else { return refuse(.breakerOpen) }
             permit = granted
-            if granted.kind == .firstProbe { events.append(.halfOpened, of: nil, traceID: traceID, now: now) }
+            if granted.isFirstProbe { events.append(.halfOpened, of: nil, traceID: traceID, now: now) }
         }
         guard let slot = select(now: now, random: &random) else {
             breaker.leaseReturned(permit)
@@ -63,7 +63,7 @@ struct EdgeState: Sendable {
             var permit = Breaker.Permit.free
             if policy.breaker != nil, let granted = slot.breaker.attemptWanted(now: now, alone: availableCount == 0) {
                 permit = granted
-                if granted.kind == .firstProbe { events.append(.halfOpened, of: slot.instance, traceID: traceID, now: now) }
+                if granted.isFirstProbe { events.append(.halfOpened, of: slot.instance, traceID: traceID, now: now) }
             }
             slot.inFlight += 1
             let handle = EndpointHandle(slot: index, generation: slot.generation)
@@ -79,7 +79,7 @@ struct EdgeState: Sendable {
         _ report: AttemptReport, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Outcome? {
         guard var outcome = report.outcome else { return nil }
-        let median = outcome == .success ? .zero : latencies.median ?? .zero
+        let median = outcome.isSuccess ? .zero : latencies.median ?? .zero
         if report.wasCutOff, report.latency < median { outcome = .neutral }
         let index = report.lease.handle.slot
         let change: Breaker.Change? = slots.withSlot(index) { slot in
@@ -99,7 +99,7 @@ struct EdgeState: Sendable {
                 outcome, permit: report.lease.permit, took: report.latency, now: now, alone: others == 0, policy: breakerPolicy,
                 random: &random)
         }
-        if outcome == .success { latencies.record(report.latency) }
+        if outcome.isSuccess { latencies.record(report.latency) }
         if let change { breakerChanged(index, change, slowStart: policy.slowStart, traceID: traceID, now: now) }
         return outcome
     }
@@ -171,7 +171,7 @@ struct EdgeState: Sendable {
     ) {
         active -= 1
         if permit.isRetrying { retrying -= 1 }
-        if outcome == .failure { counters.failed += 1 }
+        if case .failure = outcome { counters.failed += 1 }
         judgeCall(outcome, permit: permit, traceID: traceID, now: now, random: &random)
     }
 

@@ -11,8 +11,9 @@ extension Exchange {
     }
 
     mutating func deadlinePassed(attemptIsOver: Bool = false, now: Instant, random: inout RandomSource) -> Effects {
-        if lease != nil { judge(.failure) }
-        return stop(.deadlinePassed, abandoning: attemptIsOver ? nil : .deadlinePassed, now: now, random: &random)
+        let isRunning = lease != nil
+        if isRunning { judge(.failure) }
+        return stop(.deadlinePassed, abandoning: isRunning && !attemptIsOver ? .deadlinePassed : nil, now: now, random: &random)
     }
 
     mutating func bodyStoodStill(now: Instant, random: inout RandomSource) -> Effects {
@@ -26,7 +27,6 @@ extension Exchange {
         _ cause: FailureCause, because verdict: RetryVerdict = .callOver, abandoning reason: AbandonReason?, now: Instant,
         random: inout RandomSource
     ) -> Effects {
-        let abandon = lease == nil ? nil : reason
         let flag = flag(for: verdict) ?? cause.flag
         let failure = callFailure(cause, flag: flag, retryNo: cause == .breakerOpen || isFinal(verdict))
         let isCommitted = if case .responding = phase { true } else { false }
@@ -38,7 +38,7 @@ extension Exchange {
             }
         }
         end(wasCutOff: cause == .deadlinePassed && !isCommitted, now: now, random: &random)
-        return Effects(abandon: abandon, caller: isCommitted ? .reset(failure) : .fail(failure))
+        return Effects(abandon: reason, caller: isCommitted ? .reset(failure) : .fail(failure))
     }
 
     /// Gives back all that the call has on loan. Invariant: once per call, and the last thing that it does.

@@ -132,7 +132,7 @@ extension Exchange {
             $0.head = now
             $0.status = response.status
         }
-        guard callOutcome != .success || response.isListed(in: destination.policy.retry.on) else {
+        guard !callOutcome.isSuccess || response.isError && response.isListed(in: destination.policy.retry.on) else {
             unreported = callOutcome
             return forwardHead(now: now, random: &random)
         }
@@ -148,7 +148,7 @@ extension Exchange {
     /// The response was passed on to its end. `grpcStatus` is that of trailers after a body.
     package mutating func responseEnded(grpcStatus: Int? = nil, now: Instant, random: inout RandomSource) -> Effects {
         guard case .responding = phase else { return Effects(wakeAt: wakeAt) }
-        if let grpcStatus, callOutcome == .success, ResponseFacts.isFailure(grpcStatus: grpcStatus) { judge(.failure) }
+        if let grpcStatus, callOutcome.isSuccess, ResponseFacts.isFailure(grpcStatus: grpcStatus) { judge(.failure) }
         end(now: now, random: &random)
         return Effects(caller: .complete)
     }

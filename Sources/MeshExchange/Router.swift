@@ -7,30 +7,39 @@
 /// A trie whose edges lie in one hash table: the cost of a look-up is that of the path's segments, whatever the number of
 /// routes. A look-up allocates nothing. Paths come without query, in normal form.
 package struct Router: Sendable {
-    /// An edge of the trie; a literal segment's bytes lie in `bytes`.
-    private struct Edge: Sendable {
+    /// An edge of the trie, by a literal segment, which lies in `bytes`.
+    private struct Edge: Sendable, BitwiseCopyable {
         var parent: Int32
         var child: Int32
         var start: Int32
         var length: Int32
     }
 
-    private struct Node: Sendable {
+    private struct Node: Sendable, BitwiseCopyable {
         var wildcard: Int32 = -1
-        /// Routes that end here, those with a method first.
-        var exact: [Leaf] = []
+        var hasLiterals = false
+        /// Routes that end here: in `leaves`, those with a method first.
+        var exact = LeafRange()
         /// Routes that end here in `**`.
-        var prefix: [Leaf] = []
+        var prefix = LeafRange()
     }
 
-    private struct Leaf: Sendable {
-        /// nil for any.
-        var method: [UInt8]?
-        var route: Int
+    private struct LeafRange: Sendable, BitwiseCopyable {
+        var start: Int32 = 0
+        var end: Int32 = 0
+    }
+
+    private struct Leaf: Sendable, BitwiseCopyable {
+        /// In `bytes`; the length is negative for any method.
+        var methodStart: Int32
+        var methodLength: Int32
+        var route: Int32
     }
 
     private var nodes = [Node()]
     private var edges: [Edge] = []
+    private var leaves: [Leaf] = []
+    /// Literal segments, and methods.
     private var bytes: [UInt8] = []
     /// Open addressing with linear probing; indices into `edges`, -1 where free. At most half full.
     private var table: [Int32] = []
@@ -40,17 +49,29 @@ package struct Router: Sendable {
     /// The index of an entry is what `match` answers. Of two entries alike in pattern and method, the first one rules.
     package init(_ entries: [Entry]) {
         var children: [EdgeKey: Int32] = [:]
+        var ends: [(exact: [Int], prefix: [Int])] = [([], [])]
         for (route, entry) in entries.enumerated() {
             var node = 0
             for segment in entry.pattern.segments { node = descend(from: node, by: segment, children: &children) }
-            let leaf = Leaf(method: entry.method.map { Array($0.utf8) }, route: route)
-            if entry.pattern.isPrefix {
-                Self.insert(leaf, into: &nodes[node].prefix)
-            } else {
-                Self.insert(leaf, into: &nodes[node].exact)
-            }
+            while ends.count < nodes.count { ends.append(([], [])) }
+            if entry.pattern.isPrefix { ends[node].prefix.append(route) } else { ends[node].exact.append(route) }
+        }
+        for (node, end) in ends.enumerated() {
+            nodes[node].exact = addLeaves(end.exact, entries)
+            nodes[node].prefix = addLeaves(end.prefix, entries)
         }
         buildTable()
+    }
+
+    private mutating func addLeaves(_ routes: [Int], _ entries: [Entry]) -> LeafRange {
+        let start = Int32(leaves.count)
+        for route in routes.filter({ entries[$0].method != nil }) + routes.filter({ entries[$0].method == nil }) {
+            let method = entries[route].method
+            leaves.append(
+                Leaf(methodStart: Int32(bytes.count), methodLength: method.map { Int32($0.utf8.count) } ?? -1, route: Int32(route)))
+            bytes.append(contentsOf: (method ?? "").utf8)
+        }
+        return LeafRange(start: start, end: Int32(leaves.count))
     }
 
     private struct EdgeKey: Hashable {
@@ -68,6 +89,7 @@ package struct Router: Sendable {
             if let child = children[key] { return Int(child) }
             let child = newNode()
             children[key] = child
+            nodes[node].hasLiterals = true
             edges.append(Edge(parent: Int32(node), child: child, start: Int32(bytes.count), length: Int32(literal.count)))
             bytes.append(contentsOf: literal)
             return Int(child)
@@ -79,22 +101,14 @@ package struct Router: Sendable {
         return Int32(nodes.count - 1)
     }
 
-    private static func insert(_ leaf: Leaf, into leaves: inout [Leaf]) {
-        let firstAny = leaves.firstIndex { $0.method == nil } ?? leaves.endIndex
-        leaves.insert(leaf, at: leaf.method == nil ? leaves.endIndex : firstAny)
-    }
-
     private mutating func buildTable() {
         var capacity = 8
         while capacity < edges.count * 2 { capacity *= 2 }
         table = [Int32](repeating: -1, count: capacity)
         for (index, edge) in edges.enumerated() {
-            let hash = bytes.withUnsafeBytes { bytes in
-                Self.hash(
-                    parent: edge.parent,
-                    UnsafeRawBufferPointer(rebasing: bytes[Int(edge.start)..<Int(edge.start + edge.length)]))
-            }
-            var position = Int(truncatingIfNeeded: hash) & (capacity - 1)
+            var hash = SegmentHash(parent: edge.parent)
+            for byte in bytes[Int(edge.start)..<Int(edge.start + edge.length)] { hash.add(byte) }
+            var position = Int(truncatingIfNeeded: hash.value) & (capacity - 1)
             while table[position] >= 0 { position = (position + 1) & (capacity - 1) }
             table[position] = Int32(index)
         }
@@ -111,53 +125,65 @@ package struct Router: Sendable {
     /// The best route below a node whose path so far fits; `from` is where the next segment begins, past the end for none.
     ///
     /// Every node is looked at once at most: there is one way to it, and its depth says which segment is meant.
-    private func search(node: Int, from: Int, method: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> Int? {
-        guard from <= path.count else {
-            return Self.route(nodes[node].exact, method: method) ?? Self.route(nodes[node].prefix, method: method)
+    private func search(node index: Int, from: Int, method: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> Int? {
+        let node = nodes[index]
+        guard from <= path.count else { return route(node.exact, method: method) ?? route(node.prefix, method: method) }
+        if node.hasLiterals || node.wildcard >= 0 {
+            var hash = SegmentHash(parent: Int32(truncatingIfNeeded: index))
+            var end = from
+            while end < path.count, path[end] != UInt8(ascii: "/") {
+                hash.add(path[end])
+                end += 1
+            }
+            if node.hasLiterals, let child = child(of: index, by: path, from, end, hash),
+                let route = search(node: child, from: end + 1, method: method, path: path)
+            {
+                return route
+            }
+            if node.wildcard >= 0, end > from,
+                let route = search(node: Int(node.wildcard), from: end + 1, method: method, path: path)
+            {
+                return route
+            }
         }
-        var end = from
-        while end < path.count, path[end] != UInt8(ascii: "/") { end += 1 }
-        let segment = UnsafeRawBufferPointer(rebasing: path[from..<end])
-        if let child = child(of: node, by: segment), let route = search(node: child, from: end + 1, method: method, path: path) {
-            return route
-        }
-        let wildcard = nodes[node].wildcard
-        if wildcard >= 0, !segment.isEmpty, let route = search(node: Int(wildcard), from: end + 1, method: method, path: path) {
-            return route
-        }
-        return Self.route(nodes[node].prefix, method: method)
+        return route(node.prefix, method: method)
     }
 
-    private func child(of node: Int, by segment: UnsafeRawBufferPointer) -> Int? {
+    private func child(of node: Int, by path: UnsafeRawBufferPointer, _ start: Int, _ end: Int, _ hash: SegmentHash) -> Int? {
         let mask = table.count - 1
-        var position = Int(truncatingIfNeeded: Self.hash(parent: Int32(truncatingIfNeeded: node), segment)) & mask
+        var position = Int(truncatingIfNeeded: hash.value) & mask
         while table[position] >= 0 {
             let edge = edges[Int(table[position])]
-            if Int(edge.parent) == node, Int(edge.length) == segment.count, equals(segment, from: Int(edge.start)) {
-                return Int(edge.child)
-            }
+            if Int(edge.parent) == node, equals(path, start, end, bytesFrom: edge.start, length: edge.length) { return Int(edge.child) }
             position = (position + 1) & mask
         }
         return nil
     }
 
-    private func equals(_ segment: UnsafeRawBufferPointer, from start: Int) -> Bool {
-        for index in 0..<segment.count where segment[index] != bytes[start + index] { return false }
+    private func equals(_ text: UnsafeRawBufferPointer, _ start: Int, _ end: Int, bytesFrom: Int32, length: Int32) -> Bool {
+        guard end - start == Int(length) else { return false }
+        for offset in 0..<Int(length) where text[start + offset] != bytes[Int(bytesFrom) + offset] { return false }
         return true
     }
 
-    private static func route(_ leaves: [Leaf], method: UnsafeRawBufferPointer) -> Int? {
-        for leaf in leaves {
-            guard let wanted = leaf.method else { return leaf.route }
-            if wanted.count == method.count, wanted.elementsEqual(method) { return leaf.route }
+    private func route(_ range: LeafRange, method: UnsafeRawBufferPointer) -> Int? {
+        for index in Int(range.start)..<Int(range.end) {
+            let leaf = leaves[index]
+            if leaf.methodLength < 0 || equals(method, 0, method.count, bytesFrom: leaf.methodStart, length: leaf.methodLength) {
+                return Int(leaf.route)
+            }
         }
         return nil
     }
+}
 
-    /// FNV-1a over the segment, begun with the parent node, and mixed at the end since the table takes its low bits.
-    private static func hash(parent: Int32, _ segment: UnsafeRawBufferPointer) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ (UInt64(UInt32(bitPattern: parent)) &* 0x9e37_79b9_7f4a_7c15)
-        for byte in segment { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return hash ^ (hash >> 32)
-    }
+/// FNV-1a over a segment, begun with the parent node, and mixed at the end since the table takes its low bits.
+private struct SegmentHash {
+    private var state: UInt64
+
+    init(parent: Int32) { state = 0xcbf2_9ce4_8422_2325 ^ (UInt64(UInt32(bitPattern: parent)) &* 0x9e37_79b9_7f4a_7c15) }
+
+    @inline(__always) mutating func add(_ byte: UInt8) { state = (state ^ UInt64(byte)) &* 0x100_0000_01b3 }
+
+    var value: UInt64 { state ^ (state >> 32) }
 }

@@ -1,4 +1,4 @@
-import Synchronization
+import MeshModel
 
 /// Something that happens once and that others wait for: the first configuration, the wish to shut down.
 ///
@@ -9,7 +9,7 @@ final class Gate<Value: Sendable>: Sendable {
         case done(Result<Value, any Error>)
     }
 
-    private let state = Mutex((State.closed([:]), nextID: 0))
+    private let state = Guarded((State.closed([:]), nextID: 0))
 
     func open(_ value: Value) { finish(.success(value)) }
 

@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import MeshModel
 
 /// Writes whole lines to a descriptor without ever making the writer wait for a slow reader.
 ///
@@ -14,7 +14,7 @@ final class LineWriter: Sendable {
 
     private let descriptor: Int32
     private let isPipe: Bool
-    private let lost = Mutex<UInt64>(0)
+    private let lost = Guarded<UInt64>(0)
 
     init(descriptor: Int32) {
         self.descriptor = descriptor

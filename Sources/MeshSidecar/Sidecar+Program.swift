@@ -1,7 +1,7 @@
 import Glibc
+import MeshModel
 import MeshTelemetry
 import ServiceLifecycle
-import Synchronization
 import Tracing
 import UnixSignals
 
@@ -13,12 +13,19 @@ extension Sidecar {
     ///         return MeshResponse(stock)
     ///     }
     ///
-    /// See ``program(_:_:)`` for what it brings along.
+    /// See ``program(_:threads:_:)`` for what it brings along.
     public static func run(_ handler: @escaping @Sendable (MeshRequest, Mesh) async throws -> MeshResponse) async {
         await program { sidecar in
             let mesh = sidecar.mesh
             sidecar.serve { request in try await handler(request, mesh) }
         }
+    }
+
+    /// Runs the gateway of a mesh under its daemon: the whole of its `main.swift`.
+    ///
+    ///     await Sidecar.runGateway()
+    public static func runGateway(threads: Int? = nil) async {
+        await program(threads: threads) { $0.beGateway() }
     }
 
     /// Runs a service as a program, until SIGTERM or SIGINT: `setup` says how requests are answered, and what else runs.
@@ -32,9 +39,11 @@ extension Sidecar {
     /// a second one ends the process at once. What goes wrong is written to standard error as one line, and the process ends with
     /// status 1. Returns after a graceful shutdown.
     ///
-    /// - Parameter configuration: As the daemon tells unless given; `try .standalone(…)` runs without one.
+    /// - Parameters:
+    ///   - configuration: As the daemon tells unless given; `try .standalone(…)` runs without one.
+    ///   - threads: Event loops; as many as there are cores unless given.
     public static func program(
-        _ configuration: @autoclosure () throws -> SidecarConfiguration = .environment,
+        _ configuration: @autoclosure () throws -> SidecarConfiguration = .environment, threads: Int? = nil,
         _ setup: @Sendable (Sidecar) async throws -> Void
     ) async {
         // A reader that goes away is an error to whom it concerns, not the end of the process.
@@ -42,7 +51,7 @@ extension Sidecar {
         SidecarLogging.bootstrap()
         do {
             let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-            let sidecar = try Sidecar(try configuration())
+            let sidecar = try Sidecar(try configuration(), threads: threads)
             InstrumentationSystem.bootstrap(sidecar.tracer)
             try await setup(sidecar)
             try await sidecar.runGroup(until: signals)
@@ -52,13 +61,14 @@ extension Sidecar {
         }
     }
 
-    /// The backend of swift-distributed-tracing by which an application's spans join those of the mesh; ``program(_:_:)`` installs it.
+    /// The backend of swift-distributed-tracing by which an application's spans join those of the mesh; ``program(_:threads:_:)`` installs it.
     public var tracer: any Tracer {
         let pipeline = pipeline
         return MeshTracer(recorder: pipeline.shared, onFlush: { pipeline.turn() })
     }
 
     private func runGroup(until signals: UnixSignalsSequence) async throws {
+        try begin()
         // Shut down from last to first: requests are drained while what they need still runs.
         let services = state.withLock { $0.services } + [Serving(sidecar: self)]
         let group = ServiceGroup(

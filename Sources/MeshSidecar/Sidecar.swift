@@ -64,7 +64,7 @@ public final class Sidecar: Service {
     let runtime: MeshRuntime
     let pipeline: TelemetryPipeline
     let control: ControlClient?
-    let state = Mutex(State())
+    let state = Guarded(State())
     let isReady = Atomic<Bool>(false)
     /// Opened by whoever wants this service to end; the value is how long what is in flight may take.
     let drainWanted = Gate<Timespan>()
@@ -177,8 +177,9 @@ public final class Sidecar: Service {
     /// Runs until it is told to shut down gracefully or its task is cancelled: stops accepting, finishes what is in flight, hands
     /// over the last spans.
     ///
-    /// For a program's own `ServiceGroup`; ``run(_:)`` and ``program(_:)`` bring theirs, with signals and a log.
+    /// For a program's own `ServiceGroup`; ``run(_:)`` and ``program(_:threads:_:)`` bring theirs, with signals and a log.
     public func run() async throws {
+        try begin()
         do {
             try await serveUntilDrained()
         } catch {
@@ -188,13 +189,17 @@ public final class Sidecar: Service {
         await close()
     }
 
-    /// Everything but the end: calls can still be made afterwards.
-    func serveUntilDrained() async throws {
-        let inbound = try state.withLock { state throws(SidecarStartError) in
+    /// Claims the one run that there is.
+    func begin() throws(SidecarStartError) {
+        try state.withLock { state throws(SidecarStartError) in
             guard !state.didRun else { throw .alreadyRan }
             state.didRun = true
-            return state.inbound
         }
+    }
+
+    /// Everything but the end: calls can still be made afterwards.
+    func serveUntilDrained() async throws {
+        let inbound = state.withLock { $0.inbound }
         pipeline.start()
         do {
             guard let inbound else { throw SidecarStartError.nothingToServe(service) }

@@ -1,4 +1,4 @@
-import Synchronization
+import MeshModel
 
 /// How much detached work is going on, so that a service does not end before it is done.
 final class WorkCount: Sendable {
@@ -7,7 +7,7 @@ final class WorkCount: Sendable {
         var waiting: [Gate<Void>] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     var running: Int { state.withLock { $0.running } }
 
