@@ -16,10 +16,10 @@ package final class Destination: Sendable {
 
     /// What outlives a snapshot.
     private final class Edge: Sendable {
-        let state: Mutex<EdgeState>
+        let state: Guarded<EdgeState>
         /// Attempts that got their connection, ever; counted outside of the lock.
         let connected = Atomic<Int>(0)
-        init(_ state: EdgeState) { self.state = Mutex(state) }
+        init(_ state: EdgeState) { self.state = Guarded(state) }
     }
 
     /// - Parameter previous: the destination of the same service in the snapshot before.

@@ -40,9 +40,9 @@ package final class SpanRecorder: @unchecked Sendable {
 
 /// A recorder for threads that are no event loop, application code in tasks above all: one at a time, behind a lock.
 package final class SharedSpanRecorder: Sendable {
-    private let recorder: Mutex<SpanRecorder>
+    private let recorder: Guarded<SpanRecorder>
 
-    package init(_ recorder: SpanRecorder) { self.recorder = Mutex(recorder) }
+    package init(_ recorder: SpanRecorder) { self.recorder = Guarded(recorder) }
 
     package static let disabled = SharedSpanRecorder(.disabled)
 

@@ -34,7 +34,7 @@ package final class TelemetryPipeline: Sendable {
     /// For threads that are no event loop.
     package let shared: SharedSpanRecorder
     private let sink: Sink
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let signal = TurnSignal()
 
     /// The pipeline drains when told to (`turn`); `start` gives it a thread of its own.
@@ -45,7 +45,7 @@ package final class TelemetryPipeline: Sendable {
         let ring = SpanRing(capacity: settings.ringCapacity)
         let signal = self.signal
         shared = SharedSpanRecorder(SpanRecorder(ring: ring, onFilling: { signal.wake() }))
-        state = Mutex(State(rings: [ring], backlog: SpanBacklog(limit: settings.backlogLimit)))
+        state = Guarded(State(rings: [ring], backlog: SpanBacklog(limit: settings.backlogLimit)))
     }
 
     /// A recorder for one event loop.

@@ -1,5 +1,5 @@
+internal import MeshModel
 package import NIOCore
-internal import Synchronization
 
 /// A message body on its way from an event loop to a task, in pieces, with back-pressure.
 ///
@@ -78,7 +78,7 @@ final class BodyStreamStorage: Sendable {
     /// Bytes above which the producer is asked to stop.
     static let highWater = 64 << 10
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let wanted: @Sendable () -> Void
     private let abandoned: @Sendable () -> Void
 

@@ -63,6 +63,15 @@ struct DeadlineQueue {
         sink(last.owner.position)
     }
 
+    /// Switches all timers off.
+    mutating func removeAll() {
+        for entry in heap {
+            entry.owner.due = .distantFuture
+            entry.owner.position = -1
+        }
+        heap = []
+    }
+
     /// The owner of a timer that is due at `now`, with its timer turned off; nil when there is none.
     ///
     /// Call until nil. Entries whose owners have moved their time away are put right on the way.

@@ -16,7 +16,7 @@ package final class MeshRuntime: Sendable {
     let group: MultiThreadedEventLoopGroup
     let loops: [TransportLoop]
     let shared: SharedState
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     private let nextLoop = Atomic<Int>(0)
 
     /// - Parameters:
@@ -39,7 +39,7 @@ package final class MeshRuntime: Sendable {
             TransportLoop(
                 eventLoop: eventLoop, index: index, snapshot: snapshot, recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
-        state = Mutex(State(snapshot: snapshot))
+        state = Guarded(State(snapshot: snapshot))
     }
 
     package var snapshot: Snapshot { state.withLock { $0.snapshot } }

@@ -2,7 +2,6 @@ internal import Dispatch
 internal import MeshModel
 internal import NIOCore
 internal import NIOPosix
-internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -29,7 +28,7 @@ final class NameResolver: Sendable {
 
     static let lifetime = Timespan.seconds(Int64(30))
 
-    private let names = Mutex<[Key: Name]>([:])
+    private let names = Guarded<[Key: Name]>([:])
     private let lookup: @Sendable (String, Int) throws -> [NIOCore.SocketAddress]
     private let queue = DispatchQueue(label: "mesh.resolver", attributes: .concurrent)
 

@@ -1,6 +1,6 @@
 package import HTTPTypes
+internal import MeshModel
 package import NIOCore
-internal import Synchronization
 
 /// A message body that a task sends: a response of a handler, or a request of `call`.
 package enum OutboundBody: Sendable {
@@ -24,7 +24,7 @@ package final class BodyWriter: Sendable {
 
     private static let highWater = 64 << 10
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let eventLoop: any EventLoop
     private let send: @Sendable (ByteBuffer) -> Void
 

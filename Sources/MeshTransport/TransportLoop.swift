@@ -138,7 +138,7 @@ final class TransportLoop: @unchecked Sendable {
         pools = [:]
         // They hold this loop, as everything on it does.
         freeCalls = []
-        timers = DeadlineQueue()
+        timers.removeAll()
         wake?.cancel()
     }
 

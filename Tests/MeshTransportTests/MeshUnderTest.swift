@@ -14,8 +14,9 @@ final class MeshUnderTest: Sendable {
 
     struct Options: Sendable {
         var mode = InboundMode.gateway
-        var policy = CallPolicy()
-        var deadline: Timespan? = .seconds(5)
+        /// Longer than a busy machine, or the thread sanitizer, may take for anything that is not about time.
+        var policy = CallPolicy(timeout: .seconds(30), connectTimeout: .seconds(10))
+        var deadline: Timespan? = .seconds(30)
         var threads = 1
         var isExternal = false
         var routes: [RouteConfiguration]?

@@ -9,7 +9,7 @@ final class RawSocket: @unchecked Sendable {
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        setTimeout(5)
+        setTimeout(20)
     }
 
     deinit { close() }
@@ -186,9 +186,9 @@ func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result)
     }
 }
 
-/// Waits for a fact, at most five seconds.
+/// Waits for a fact, at most twenty seconds.
 func eventually(_ fact: () -> Bool) -> Bool {
-    let end = Date(timeIntervalSinceNow: 5)
+    let end = Date(timeIntervalSinceNow: 20)
     while Date() < end {
         if fact() { return true }
         usleep(1000)

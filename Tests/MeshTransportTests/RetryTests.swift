@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test func aBodyIsSentAgainWhenTheAttemptIsRepeated() async throws {
-        let bodies = Mutex<[String]>([])
+        let bodies = Guarded<[String]>([])
         let upstream = try ScriptedUpstream { socket, _ in
             while true {
                 let message = try socket.receiveMessage()
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func aChunkedBodyIsSentAgainToo() async throws {
-        let bodies = Mutex<[String]>([])
+        let bodies = Guarded<[String]>([])
         let upstream = try ScriptedUpstream { socket, number in
             let message = try socket.receiveMessage()
             bodies.withLock { $0.append(String(decoding: message.body, as: UTF8.self)) }

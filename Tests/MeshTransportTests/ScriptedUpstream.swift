@@ -9,7 +9,6 @@ final class ScriptedUpstream: Sendable {
     let path: String?
     private let descriptor: Int32
     private let accepted = Atomic<Int>(0)
-    private let received = Atomic<Int>(0)
     private let isStopped = Atomic<Bool>(false)
 
     /// `script` gets each connection and its number, from 0; the connection is closed when it returns.
@@ -52,10 +51,6 @@ final class ScriptedUpstream: Sendable {
 
     /// Connections so far.
     var connections: Int { accepted.load(ordering: .relaxed) }
-    /// Requests that a script has counted.
-    var requests: Int { received.load(ordering: .relaxed) }
-    func count() { received.wrappingAdd(1, ordering: .relaxed) }
-
     func stop() {
         guard isStopped.exchange(true, ordering: .relaxed) == false else { return }
         shutdown(descriptor, Int32(SHUT_RDWR))

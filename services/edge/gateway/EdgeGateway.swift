@@ -16,11 +16,15 @@ struct EdgeGateway {
         example: edge-gateway --mesh mesh.yaml --threads 2
         """
 
-    static func main() async {
+    /// Not async, so that valgrind can run it: it does not survive the main thread's change of stack to `dispatchMain`.
+    static func main() {
         // Started by a daemon: routes, services and the listening socket come from there.
         if CommandLine.arguments.count == 1, ProcessInfo.processInfo.environment["MESH_CONTROL"] != nil {
-            await Sidecar.program { $0.beGateway() }
-            return
+            Task.detached {
+                await Sidecar.program { $0.beGateway() }
+                exit(0)
+            }
+            dispatchMain()
         }
         // A client or a reader of the log that goes away is no reason to end.
         signal(SIGPIPE, SIG_IGN)
