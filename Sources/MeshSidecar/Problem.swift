@@ -46,11 +46,30 @@ public struct Problem: Error, Hashable, Sendable {
     ) {
         self.status = status
         self.type = type
-        self.title = title ?? (status.reasonPhrase.isEmpty ? "Status \(status.code)" : status.reasonPhrase)
+        self.title = title ?? Self.phrase(of: status)
         self.detail = detail
         self.errors = errors
         self.headerFields = headerFields
     }
+}
+
+extension Problem {
+    /// RFC 9110's phrase, also for a status that was made of its number alone.
+    private static func phrase(of status: HTTPResponse.Status) -> String {
+        if !status.reasonPhrase.isEmpty { return status.reasonPhrase }
+        return phrases[status.code] ?? "Status \(status.code)"
+    }
+
+    private static let phrases: [Int: String] = {
+        let known: [HTTPResponse.Status] = [
+            .badRequest, .unauthorized, .forbidden, .notFound, .methodNotAllowed, .notAcceptable, .requestTimeout, .conflict, .gone,
+            .lengthRequired, .preconditionFailed, .contentTooLarge, .uriTooLong, .unsupportedMediaType, .rangeNotSatisfiable,
+            .expectationFailed, .misdirectedRequest, .unprocessableContent, .tooEarly, .upgradeRequired, .preconditionRequired,
+            .tooManyRequests, .requestHeaderFieldsTooLarge, .internalServerError, .notImplemented, .badGateway, .serviceUnavailable,
+            .gatewayTimeout, .httpVersionNotSupported,
+        ]
+        return Dictionary(uniqueKeysWithValues: known.map { ($0.code, $0.reasonPhrase) })
+    }()
 }
 
 extension Problem: CustomStringConvertible {

@@ -23,6 +23,21 @@ import Testing
     }
 }
 
+@Suite struct ProblemTests {
+    @Test func `a title is the phrase of the status, however the status was made`() {
+        #expect(Problem(.notFound).title == "Not Found")
+        #expect(Problem(.init(code: 502)).title == "Bad Gateway")
+        #expect(Problem(.init(code: 599)).title == "Status 599")
+        #expect(Problem(.notFound, title: "No such thing").title == "No such thing")
+    }
+
+    @Test func `says all that it has in one line`() {
+        let problem = Problem(
+            .badRequest, detail: "no", errors: [.init(field: "a", message: "is missing"), .init(field: "b", message: "is odd")])
+        #expect("\(problem)" == "400 Bad Request: no: a is missing; b is odd")
+    }
+}
+
 @Suite struct GateTests {
     @Test func `everyone learns the first value, whenever they ask`() async throws {
         let gate = Gate<Int>()
