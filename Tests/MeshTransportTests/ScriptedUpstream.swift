@@ -3,7 +3,7 @@ import Glibc
 import MeshModel
 import Synchronization
 
-/// A server that does exactly what its script says, one thread for each connection.
+/// A server that does exactly what its script says, one thread for each connection; it listens until it is stopped or the process ends.
 final class ScriptedUpstream: Sendable {
     let port: Int
     let path: String?
@@ -36,7 +36,7 @@ final class ScriptedUpstream: Sendable {
         Thread.detachNewThread { [self] in
             while true {
                 let connection = accept(descriptor, nil, nil)
-                guard connection >= 0 else { return }
+                guard connection >= 0 else { break }
                 let number = accepted.wrappingAdd(1, ordering: .relaxed).oldValue
                 let socket = RawSocket(connection)
                 Thread.detachNewThread {
@@ -44,17 +44,16 @@ final class ScriptedUpstream: Sendable {
                     socket.close()
                 }
             }
+            // Here and not in `stop`: as long as this thread may ask it, the number must not be given to another socket.
+            close(descriptor)
         }
     }
-
-    deinit { stop() }
 
     /// Connections so far.
     var connections: Int { accepted.load(ordering: .relaxed) }
     func stop() {
         guard isStopped.exchange(true, ordering: .relaxed) == false else { return }
         shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
     }
 
     var address: SocketAddress { path.map { .unix(path: $0) } ?? .tcp(host: "127.0.0.1", port: port) }
