@@ -34,9 +34,11 @@ package final class ShimClient: Sendable {
     /// Starts a shim, which takes over what it finds alive by its record; a second one for a slot ends at once (`failed`, stage `lock`).
     ///
     /// The listeners may be closed here once this returns. Listeners without a socket are opened by the shim when they are needed.
+    ///
+    /// The shim reads nothing of `environment`; by it, an operator finds all processes of a mesh.
     package static func launch(
         executable: String, folder: InstanceFolder, listeners: [(name: String, address: SocketAddress, socket: ListeningSocket?)],
-        stopGrace: Timespan
+        environment: [String: String] = [:], stopGrace: Timespan
     ) throws(SystemError) -> ShimClient {
         var pair: [Int32] = [-1, -1]
         guard mesh_packet_pair(&pair) == 0 else { throw SystemError("making a socket") }
@@ -49,7 +51,7 @@ package final class ShimClient: Sendable {
         for listener in listeners { arguments += ["--listen", listener.name, ListeningSocket.text(listener.address)] }
         do {
             let child = try ChildProcess.spawn(
-                executable, arguments: arguments, environment: [:], folder: nil, descriptors: inherited + [pair[1]], newSession: true)
+                executable, arguments: arguments, environment: environment, folder: nil, descriptors: inherited + [pair[1]], newSession: true)
             return ShimClient(folder: folder, connection: pair[0], process: ProcessHandle(child: child))
         } catch {
             close(pair[0])

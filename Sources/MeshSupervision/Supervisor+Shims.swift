@@ -57,7 +57,8 @@ extension Supervisor {
     private func launch(_ slot: Slot) async -> Met {
         do {
             let client = try ShimClient.launch(
-                executable: configuration.shimExecutable, folder: slot.folder, listeners: slot.listeners, stopGrace: slot.spec.stopGrace)
+                executable: configuration.shimExecutable, folder: slot.folder, listeners: slot.listeners,
+                environment: slot.spec.environment, stopGrace: slot.spec.stopGrace)
             slot.sockets = []
             guard let state = await follow(client, slot) else { return .failure(slot.machine.reason ?? "its shim ended at once") }
             return .shim(state)

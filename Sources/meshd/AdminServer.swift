@@ -89,8 +89,9 @@ private func json(_ value: some Encodable) throws -> Response {
 private func lines<Value: Encodable & Sendable>(
     of stream: AsyncStream<Value>, whenSent: @escaping @Sendable () async -> Void = {}
 ) -> Response {
+    // Its end is the stream's; a kept connection would hold up the end of the daemon.
     Response(
-        status: .ok, headers: [.contentType: AdminAPI.jsonLinesType],
+        status: .ok, headers: [.contentType: AdminAPI.jsonLinesType, .connection: "close"],
         body: ResponseBody { writer in
             do {
                 for await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
