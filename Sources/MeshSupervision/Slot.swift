@@ -82,11 +82,29 @@ final class Slot {
     }
 
     func snapshot(_ now: Instant) -> ReplicaSnapshot {
-        ReplicaSnapshot(
-            service: spec.service, tier: spec.tier, replica: spec.replica, version: (running ?? spec).version, state: machine.state,
-            instance: instance, processID: processID, processStartTime: processStartTime, shimProcessID: client?.processID,
-            addresses: addresses, restarts: machine.restarts, failures: machine.failures, startedAt: processID == nil ? nil : startedAt,
-            lastExit: machine.lastExit, nextRestartIn: machine.nextStart.map { max(.zero, $0 - now) }, reason: machine.reason,
-            isOutdated: processID != nil && running != nil && running != spec)
+        // Copies first: the optimizer of Swift 6.3.1 crashes where the machine's fields are read between the others.
+        let machine = machine
+        let version: String?
+        let isOutdated: Bool
+        if let running {
+            version = running.version
+            isOutdated = processID != nil && running != spec
+        } else {
+            version = spec.version
+            isOutdated = false
+        }
+        var snapshot = ReplicaSnapshot(
+            service: spec.service, tier: spec.tier, replica: spec.replica, state: machine.state, addresses: addresses,
+            restarts: machine.restarts, failures: machine.failures, isOutdated: isOutdated)
+        snapshot.version = version
+        snapshot.instance = instance
+        snapshot.processID = processID
+        snapshot.processStartTime = processStartTime
+        snapshot.shimProcessID = client?.processID
+        snapshot.startedAt = processID == nil ? nil : startedAt
+        snapshot.lastExit = machine.lastExit
+        snapshot.reason = machine.reason
+        if let nextStart = machine.nextStart { snapshot.nextRestartIn = max(.zero, nextStart - now) }
+        return snapshot
     }
 }
