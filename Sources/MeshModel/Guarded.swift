@@ -1,10 +1,11 @@
-package import Synchronization
+public import Synchronization
 
 /// A value behind a `Mutex` whose hand-over the thread sanitizer can see.
 ///
 /// The lock of `Mutex` is taken inside the standard library, which is not instrumented, so the sanitizer takes every access behind it
 /// for a race. The load and the store here say to it what the lock does; on x86 and arm64 they cost a plain move each.
-package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
+@frozen
+@usableFromInline package struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
     @usableFromInline let mutex: Mutex<Value>
     @usableFromInline let handOver = Atomic<Int>(0)
 

@@ -157,7 +157,6 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         } else {
             call.requestBody(piece)
         }
-        call.flushRequest()
     }
 
     private func produced(_ error: (any Error)?) {

@@ -194,7 +194,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
         guard upstream === connection else { return }
         if requestEnded { perform(exchange!.requestSent(now: loop.now)) }
-        if connection.isWritable { resumeSource() }
+        if sourceIsPaused, connection.isWritable { resumeSource() }
     }
 
     /// A body up to this size is copied behind the head, which is cheaper than a second piece in a gathering write.
@@ -230,8 +230,6 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         upstream.sendEnd()
         perform(exchange!.requestSent(now: loop.now))
     }
-
-    func flushRequest() { upstream?.flush() }
 
     private func overflowReplay() {
         replay.close(account: loop.shared.replay)

@@ -210,3 +210,20 @@ enum ResponseWriter {
         sink.append("\r\n")
     }
 }
+
+extension ByteBuffer {
+    /// This trailer section as it goes on: at the mesh's borders without the fields that the mesh speaks with itself.
+    func trailers(_ fields: borrowing FieldList, isFromOutside: Bool) -> ByteBuffer {
+        guard isFromOutside, !fields.present.intersection(HeaderRules.mesh).isEmpty else { return self }
+        var result = ByteBuffer()
+        withUnsafeReadableBytes { bytes in
+            _ = result.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes.count + 2) { region in
+                var sink = RegionSink(region)
+                fields.writeTrailers(bytes, length: bytes.count, dropping: HeaderRules.mesh, into: &sink)
+                HeadWriter.end(into: &sink)
+                return sink.count
+            }
+        }
+        return result
+    }
+}

@@ -48,7 +48,7 @@ extension ServerConnection {
             unread = nil
             process(bytes)
         }
-        resumeReading()
+        updateReading()
     }
 
     /// An early answer: the rest of the body is read and dropped where it is known to be short, else the connection ends.
@@ -70,6 +70,10 @@ extension ServerConnection {
         writeOutput()
         reading = .discarding
         loop.setTimer(self, due: loop.now + Self.lingerTime)
+        guard !writer.isEmpty(context) else {
+            context.close(promise: nil)
+            return
+        }
         let promise = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(NIOAny(ByteBuffer()), promise: promise)
         promise.futureResult.assumeIsolated().whenComplete { [self] _ in
@@ -81,14 +85,13 @@ extension ServerConnection {
     func lingerAndClose() {
         guard !isClosed, let context else { return }
         writeOutput()
-        context.flush()
         reading = .discarding
         unread = nil
         isRequestPaused = false
         loop.setTimer(self, due: loop.now + Self.lingerTime)
         context.close(mode: .output, promise: nil)
         recycleCall()
-        resumeReading()
+        updateReading()
     }
 
     /// Ends the connection so that nothing on it looks complete.

@@ -115,7 +115,7 @@ extension ServerConnection {
             }
             let section = bytes.readSlice(length: length)!
             reading = .ended
-            if handler == nil { call?.requestBody(section) }
+            if handler == nil { call?.requestBody(section.trailers(trailerFields, isFromOutside: call?.identity.origin == .edge)) }
             bodyEnded()
         }
         return !isClosed

@@ -13,9 +13,8 @@ internal import NIOCore
 ///
 /// Requests are served one at a time; what a client sends beyond the present request stays in one buffer, and reading stops.
 /// A client that ends its side before the response has ended has left (half-closed clients are not waited for).
-final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Sendable {
+final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     enum Reading {
@@ -54,10 +53,11 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
     var status = 0
     var framing = ResponseFraming.same
     var clientVersion: UInt8 = 1
-    private var needsFlush = false
+    var writer = SocketWriter()
+    private var canWrite = true
 
     var isRequestPaused = false
-    private var isReadWanted = false
+    private var isReadPaused = false
     var isProcessing = false
     private(set) var isClosed = false
 
@@ -79,6 +79,7 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
 
     func channelActive(context: ChannelHandlerContext) {
         loop.tick()
+        writer = SocketWriter(context.channel)
         loop.connectionOpened(self)
         waitForRequest()
     }
@@ -93,18 +94,18 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
             bytes = unread
         }
         process(bytes)
+        updateReading()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        call?.flushRequest()
         flushDelivered()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         loop.tick()
-        let isWritable = context.channel.isWritable
-        call?.sourceWritabilityChanged(isWritable)
-        handler?.writabilityChanged(isWritable)
+        canWrite = context.channel.isWritable
+        call?.sourceWritabilityChanged(canWrite)
+        handler?.writabilityChanged(canWrite)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -130,28 +131,25 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    func read(context: ChannelHandlerContext) {
-        if wantsBytes { context.read() } else { isReadWanted = true }
-    }
-
     /// Reading stops while a body has nowhere to go, and while a client has sent more than the present request.
-    private var wantsBytes: Bool { !isRequestPaused && (reading != .ended || unread == nil) }
-
-    func resumeReading() {
-        guard isReadWanted, wantsBytes, !isClosed else { return }
-        isReadWanted = false
-        context?.read()
+    func updateReading() {
+        let isPaused = isRequestPaused || reading == .ended && unread != nil
+        guard isPaused != isReadPaused, !isClosed else { return }
+        isReadPaused = isPaused
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: !isPaused)
     }
 
     override func setRequestPaused(_ isPaused: Bool) {
         isRequestPaused = isPaused
-        guard !isPaused else { return }
+        guard !isPaused else {
+            updateReading()
+            return
+        }
         if let bytes = unread, reading == .body, !isProcessing {
             unread = nil
             process(bytes)
-            call?.flushRequest()
         }
-        resumeReading()
+        updateReading()
     }
 
     override func timerFired(now: Instant) {
@@ -170,7 +168,7 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
     // MARK: - Delivery
 
     override var takesChunksRaw: Bool { clientVersion > 0 }
-    override var isWritable: Bool { context?.channel.isWritable ?? false }
+    override var isWritable: Bool { canWrite }
 
     override func deliverInterim(_ call: ForwardedCall) {
         guard clientVersion > 0, !answerBegan else { return }
@@ -230,25 +228,24 @@ final class ServerConnection: CallSource, ChannelDuplexHandler, @unchecked Senda
     func writeOutput() {
         guard loop.outputOwner === self else { return }
         loop.outputOwner = nil
-        guard loop.responseOutput.readableBytes > 0 else { return }
-        context?.write(NIOAny(loop.responseOutput), promise: nil)
-        needsFlush = true
+        guard loop.responseOutput.readableBytes > 0, let context else { return }
+        writer.write(loop.responseOutput, context)
     }
 
     func discardOutput() {
         if loop.outputOwner === self { loop.outputOwner = nil }
     }
 
+    /// A piece as it is, behind what lies in the output buffer.
     func write(_ bytes: ByteBuffer) {
-        writeOutput()
-        context?.write(NIOAny(bytes), promise: nil)
-        needsFlush = true
+        guard let context else { return }
+        guard loop.outputOwner === self else {
+            writer.write(bytes, context)
+            return
+        }
+        loop.outputOwner = nil
+        writer.write(loop.responseOutput, bytes, context)
     }
 
-    override func flushDelivered() {
-        writeOutput()
-        guard needsFlush else { return }
-        needsFlush = false
-        context?.flush()
-    }
+    override func flushDelivered() { writeOutput() }
 }

@@ -77,8 +77,7 @@ extension UpstreamConnection {
             if case .connecting = phase { connectFailed() }
             return
         }
-        descriptor =
-            (try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }) ?? -1
+        writer = SocketWriter(channel)
         if let call {
             lease(to: call)
             call.upstreamReady(self)

@@ -109,7 +109,10 @@ extension UpstreamConnection {
         }
         reading = .ended
         let section = bytes.readSlice(length: length)!
-        if passesChunksRaw { call.upstreamBody(section) }
+        if passesChunksRaw {
+            let crossesBorder = call.identity.origin == .edge || call.destination?.isExternal == true
+            call.upstreamBody(section.trailers(loop.trailerFields, isFromOutside: crossesBorder))
+        }
         return true
     }
 

@@ -13,9 +13,8 @@ internal import NIOCore
 ///
 /// It carries one request at a time for the `ForwardedCall` that leases it, and goes back to its pool only when both
 /// messages have ended cleanly and nothing is left over.
-final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Sendable {
+final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     enum Phase {
@@ -40,7 +39,7 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
     /// Whose exchange this is; nil while idle, draining or connecting for nobody.
     var call: ForwardedCall?
     var context: ChannelHandlerContext?
-    var descriptor: CInt = -1
+    var writer = SocketWriter()
 
     var parser: ResponseHeadParser
     var decoder = BodyDecoder(.none)
@@ -63,8 +62,7 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
     var failure: AttemptFailure?
 
     private var isReadPaused = false
-    private var isReadWanted = false
-    private var needsFlush = false
+    private(set) var isWritable = true
 
     /// What is read of an unwanted answer before the connection is given up instead, in bytes, and for how long.
     static let drainLimit = 64 << 10
@@ -77,7 +75,6 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
     }
 
     var isReused: Bool { carried > 0 }
-    var isWritable: Bool { context?.channel.isWritable ?? false }
 
     // MARK: - Lease
 
@@ -85,9 +82,7 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
     /// sent what nobody asked for.
     func canCarry(mustBeSure asksSocket: Bool) -> Bool {
         guard case .idle = phase, context != nil else { return false }
-        guard asksSocket, descriptor >= 0 else { return true }
-        var byte: UInt8 = 0
-        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN
+        return !asksSocket || writer.isQuiet()
     }
 
     func lease(to call: ForwardedCall) {
@@ -107,16 +102,19 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
 
     // MARK: - Sending
 
-    /// Writes and flushes the head with what of the body is at hand.
+    /// Sends the head with what of the body is at hand.
     func send(_ bytes: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) {
         guard let context else { return }
         requestEnded = isEnd
         isWritingHead = true
-        context.write(NIOAny(bytes), promise: nil)
-        for piece in rest { context.write(NIOAny(piece), promise: nil) }
-        context.flush()
+        if let first = rest.first {
+            writer.write(bytes, first, context)
+            for piece in rest.dropFirst() { writer.write(piece, context) }
+        } else {
+            writer.write(bytes, context)
+        }
         isWritingHead = false
-        // A socket that refuses the first write closes the channel within `flush`.
+        // A socket that refuses the first write closes the channel at once.
         if case .closed = phase { return }
         requestWritten = true
     }
@@ -124,33 +122,17 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
     /// A piece of the body as it stands on the wire.
     func sendBody(_ bytes: ByteBuffer) {
         guard let context else { return }
-        context.write(NIOAny(bytes), promise: nil)
-        needsFlush = true
+        writer.write(bytes, context)
     }
 
-    func sendEnd() {
-        requestEnded = true
-        flush()
-    }
-
-    func flush() {
-        guard needsFlush else { return }
-        needsFlush = false
-        context?.flush()
-    }
+    func sendEnd() { requestEnded = true }
 
     // MARK: - Reading, paused from the other side
 
     func setReadPaused(_ isPaused: Bool) {
+        guard isPaused != isReadPaused else { return }
         isReadPaused = isPaused
-        if !isPaused, isReadWanted {
-            isReadWanted = false
-            context?.read()
-        }
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if isReadPaused { isReadWanted = true } else { context.read() }
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: !isPaused)
     }
 
     // MARK: - End of an exchange
@@ -243,7 +225,8 @@ final class UpstreamConnection: LoopTimed, ChannelDuplexHandler, @unchecked Send
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         loop.tick()
-        call?.upstreamWritabilityChanged(context.channel.isWritable)
+        isWritable = context.channel.isWritable
+        call?.upstreamWritabilityChanged(isWritable)
     }
 
     /// The peer ended the connection while it had a request of ours.

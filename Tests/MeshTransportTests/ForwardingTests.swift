@@ -47,8 +47,8 @@ import Testing
     }
 
     @Test func anAnswerOfTheMeshIsAProblemWithItsCause() async throws {
-        let port = try closedPort()
-        try await MeshUnderTest.run([.tcp(host: "127.0.0.1", port: port)]) { mesh in
+        let closed = RefusingPort()
+        try await MeshUnderTest.run([closed.address]) { mesh in
             let answer = try mesh.get("/")
             #expect(status(answer.head) == 502 || status(answer.head) == 503)
             #expect(field("proxy-status", answer.head)?.hasPrefix("front; error=") == true)
@@ -56,5 +56,6 @@ import Testing
             let trace = try #require(field("mesh-trace", answer.head))
             #expect(String(decoding: answer.body, as: UTF8.self).contains(trace))
         }
+        withExtendedLifetime(closed) {}
     }
 }

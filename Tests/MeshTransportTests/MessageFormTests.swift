@@ -85,6 +85,25 @@ import Testing
         }
     }
 
+    @Test func trailersOfTheMeshDoNotCrossItsBorder() async throws {
+        let seen = Guarded("")
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receive(until: "\r\n\r\n")
+            let body = try socket.receive(until: "x-last: 1\r\n\r\n")
+            seen.withLock { $0 = body }
+            try socket.send(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nmesh-credit-spent: 1\r\nx-last: 1\r\n\r\n")
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let client = try mesh.connect()
+            try client.send(
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nmesh-secret: 1\r\nx-last: 1\r\n\r\n")
+            _ = try client.receive(until: "\r\n\r\n")
+            #expect(try client.receive(until: "x-last: 1\r\n\r\n") == "2\r\nok\r\n0\r\nx-last: 1\r\n\r\n")
+        }
+        #expect(seen.withLock { $0 } == "2\r\nok\r\n0\r\nx-last: 1\r\n\r\n")
+    }
+
     @Test func chunksAreTakenOffForAnOldClient() async throws {
         let upstream = try ScriptedUpstream.answering { _ in
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"

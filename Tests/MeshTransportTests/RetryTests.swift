@@ -12,14 +12,15 @@ import Testing
 
     @Test func anEndpointThatRefusesConnectionsIsPassedOver() async throws {
         let upstream = try ScriptedUpstream.answering { _ in "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" }
-        let closed = try closedPort()
-        try await MeshUnderTest.run([.tcp(host: "127.0.0.1", port: closed), upstream.address]) { mesh in
+        let closed = RefusingPort()
+        try await MeshUnderTest.run([closed.address, upstream.address]) { mesh in
             for _ in 0..<20 {
                 // Nothing was sent, so that a POST is tried elsewhere as well.
                 let answer = try mesh.request("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
                 #expect(status(answer.head) == 200)
             }
         }
+        withExtendedLifetime(closed) {}
     }
 
     @Test func aBodyIsSentAgainWhenTheAttemptIsRepeated() async throws {

@@ -20,17 +20,7 @@ final class ScriptedUpstream: Sendable {
             port = 0
             guard withUnixAddress(path, { bind(descriptor, $0, $1) }) == 0 else { throw RawSocket.Failed(description: "bind \(path)") }
         } else {
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = inet_addr("127.0.0.1")
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            port = withUnsafeMutablePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                    _ = bind(descriptor, address, length)
-                    getsockname(descriptor, address, &length)
-                }
-                return Int(UInt16(bigEndian: $0.pointee.sin_port))
-            }
+            port = bindToLoopback(descriptor)
         }
         listen(descriptor, 128)
         Thread.detachNewThread { [self] in
@@ -79,9 +69,33 @@ final class ScriptedUpstream: Sendable {
     }
 }
 
-/// A port that nobody listens on: bound once, and let go of.
-func closedPort() throws -> Int {
-    let upstream = try ScriptedUpstream { _, _ in }
-    upstream.stop()
-    return upstream.port
+/// A port that refuses connections: bound, so that nobody else gets it, and not listened on.
+final class RefusingPort: Sendable {
+    private let descriptor: Int32
+    let port: Int
+
+    init() {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        self.descriptor = descriptor
+        port = bindToLoopback(descriptor)
+    }
+
+    deinit { close(descriptor) }
+
+    var address: SocketAddress { .tcp(host: "127.0.0.1", port: port) }
+}
+
+/// Binds to a port that the kernel chooses, and says which.
+private func bindToLoopback(_ descriptor: Int32) -> Int {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    return withUnsafeMutablePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            _ = bind(descriptor, address, length)
+            getsockname(descriptor, address, &length)
+        }
+        return Int(UInt16(bigEndian: $0.pointee.sin_port))
+    }
 }
