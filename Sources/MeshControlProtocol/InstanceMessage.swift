@@ -148,7 +148,6 @@ package struct Health: Hashable, Sendable, Codable {
 package struct InstanceStatistics: Hashable, Sendable, Codable {
     package var counters: [String: UInt64]
 
-    package static let spansRecorded = "spans.recorded"
     /// Spans that were lost in this process, for whatever reason.
     package static let spansDropped = "spans.dropped"
 

@@ -149,6 +149,45 @@ import Testing
         try await daemon.die()
     }
 
+    @Test func `an application's spans stand between the request and its calls, detached work in a trace that links back`() async throws {
+        try await RunningService.with("upstream") {
+            $0.serve { _ in .text("from upstream") }
+        } _: { upstream in
+            let folder = try RunningService.Folder()
+            let spawn = try Spawn(folder)
+            let daemon = try await FakeDaemon.start(at: spawn.control)
+            let sidecar = try Sidecar(spawn.configuration, threads: 1)
+            let (mesh, tracer) = (sidecar.mesh, sidecar.tracer)
+            sidecar.serve { _ in
+                try await tracer.withSpan("compose") { _ in
+                    try await mesh.call(.upstream, .get, "/").requireSuccess()
+                    try await mesh.detached(deadline: .seconds(20), name: "compensate") {}
+                    return .text("done")
+                }
+            }
+            try await RunningService.run(sidecar) {
+                _ = try await daemon.hears { if case .hello = $0 { true } else { false } }
+                try daemonSays(daemon, Self.snapshot(4, upstream: upstream.path))
+                _ = try await daemon.hears { $0 == .health(Health(ready: true)) }
+                _ = try await RawClient.get("/", at: spawn.path)
+            }
+            try await daemon.hungUp.value()
+            let spans = try daemon.said.flatMap { message -> [DecodedSpan] in
+                guard case .spans(let bytes) = message else { return [] }
+                return try SpanBatch(decoding: bytes).decoded().spans
+            }
+            let server = try #require(spans.first { $0.kind == .server })
+            let compose = try #require(spans.first { $0.name == "compose" })
+            let call = try #require(spans.first { $0.kind == .call })
+            let compensation = try #require(spans.first { $0.name == "compensate" })
+            #expect(compose.traceID == server.traceID && compose.parent == server.spanID)
+            #expect(call.traceID == server.traceID && call.parent == compose.spanID)
+            #expect(compensation.traceID != server.traceID && compensation.parent == nil)
+            #expect(compensation.links == [DecodedSpan.Link(traceID: compose.traceID, spanID: compose.spanID)])
+            try await daemon.die()
+        }
+    }
+
     @Test func `a drain that the daemon wants ends the service when its requests are answered`() async throws {
         let folder = try RunningService.Folder()
         let spawn = try Spawn(folder)

@@ -15,6 +15,8 @@ final class FakeDaemon: Sendable {
         var waiting: [(isWanted: @Sendable (InstanceMessage) -> Bool, gate: Gate<InstanceMessage>)] = []
     }
 
+    /// Opened when an instance's connection has closed: all that it said was heard.
+    let hungUp = Gate<Void>()
     private let state = Guarded(State())
     static func start(at path: String) async throws -> FakeDaemon {
         let daemon = FakeDaemon()
@@ -70,6 +72,8 @@ final class FakeDaemon: Sendable {
             let channel = context.channel
             daemon.state.withLock { $0.channels.append(channel) }
         }
+
+        func channelInactive(context: ChannelHandlerContext) { daemon.hungUp.open(()) }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             unwrapInboundIn(data).withUnsafeReadableBytes { decoder.append($0) }
