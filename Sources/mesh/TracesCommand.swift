@@ -17,10 +17,21 @@ struct TracesCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "The newest traces, one per line.",
             discussion: """
+                A query is made of route, service, tier, flag, id, time, status and attempts, each with ':' or a comparison, joined by \
+                space (and), 'or', 'not' and parentheses.
+
                 Example:
+                  mesh traces list 'time>300ms' --since 10m
+                  mesh traces list 'route:"POST /orders" (status>=500 or attempts>1)'
                   mesh traces list --limit 50
                   mesh traces list --json | jq '.[] | select(.status >= 500) | .trace_id'
                 """)
+
+        @Argument(help: ArgumentHelp("Which traces; all, unless given.", valueName: "query"))
+        var query: [String] = []
+
+        @Option(help: "Only those that began within this time: 30s, 10m, 2h, 1d.")
+        var since: TimeBack?
 
         @Option(help: "How many at most.")
         var limit = 20
@@ -39,9 +50,16 @@ struct TracesCommand: ParsableCommand {
             let console = outputOptions.console
             let location = try MeshLocation.find(file: mesh.file)
             try location.withDaemon { daemon in
-                let bytes = try daemon.get(AdminAPI.Path.traces, query: [("limit", String(limit))])
+                var parameters = [("limit", String(limit))]
+                if !query.isEmpty { parameters.append(("q", query.joined(separator: " "))) }
+                if let since { parameters.append(("since", String(since.seconds))) }
+                let bytes = try daemon.get(AdminAPI.Path.traces, query: parameters)
                 guard !json else { return JSONOutput.write(bytes, to: console) }
                 let traces = try AdminJSON.decode([TraceSummary].self, from: bytes)
+                guard !traces.isEmpty || parameters.count == 1 else {
+                    console.tell(StyledText("no trace matches") + StyledText("   next: mesh traces list\(location.selector)", .cyan))
+                    return
+                }
                 guard !traces.isEmpty else {
                     console.tell(StyledText("no traces yet") + StyledText("   next: mesh call GET /\(location.selector)", .cyan))
                     return

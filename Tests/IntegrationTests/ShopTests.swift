@@ -42,6 +42,10 @@ extension RealProcesses {
             for name in ["edge", "domain", "enterprise", "inventory", "ledger", "why:"] { #expect(waterfall.output.contains(name)) }
             let list = try shop.mesh("traces", "list", "--json").objects
             #expect(list.contains { $0["trace_id"] as? String == traceID && $0["route"] as? String == "POST /orders" })
+            let found = try shop.mesh("traces", "list", "route:\"POST /orders\" status:201", "--since", "10m", "--json").objects
+            #expect(found.map { $0["trace_id"] as? String } == [traceID])
+            let wrong = try shop.mesh("traces", "list", "colour:red")
+            #expect(wrong.status == 1 && wrong.errors.contains("service"), "it lists the words: \(wrong.errors)")
         }
 
         @Test func badInputIsAnsweredAsTheShopPromises() throws {

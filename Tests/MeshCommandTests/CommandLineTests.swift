@@ -14,7 +14,8 @@ import Testing
 
     @Test(arguments: [
         ["bogus"], ["up", "--nonsense"], ["up", "extra"], ["ps", "--width", "5"], ["traces", "show", "xyz"], ["traces", "show"],
-        ["traces", "list", "--limit", "0"], ["logs", "--lines", "-1"], ["call"], ["call", "GET"], ["call", "GET", "catalog"],
+        ["traces", "list", "--limit", "0"], ["traces", "list", "--since", "10"], ["traces", "list", "--since", "m"],
+        ["logs", "--lines", "-1"], ["call"], ["call", "GET"], ["call", "GET", "catalog"],
         ["call", "GET", "/a b"], ["call", "G T", "/a"], ["call", "GET", "/", "-H", "nofield"], ["call", "GET", "/", "extra"],
     ])
     func wrongUseIsToldFromFailure(line: [String]) {
@@ -51,6 +52,11 @@ import Testing
         #expect(try call(["DELETE /orders/1"]).method == "DELETE")
         #expect(try call(["/orders", "-d", "x", "-H", "content-type: text/plain"]).headers.values(of: "Content-Type") == ["text/plain"])
         #expect(try call(["/orders", "-d", "x"]).method == "POST")
+    }
+
+    @Test(arguments: [("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86400)])
+    func aTimeBackIsReadInItsUnits(text: String, seconds: Int) {
+        #expect(TimeBack(argument: text)?.seconds == seconds)
     }
 
     @Test func whatListensEverywhereIsReachedOnTheLoopback() {
