@@ -39,11 +39,8 @@ final class RawClient: Sendable {
         let result = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
         }
-        guard result == 0 else {
-            let code = errno
-            Glibc.close(descriptor)
-            throw Failure(description: "connect: \(String(cString: strerror(code)))")
-        }
+        // The descriptor is closed by deinit, which runs for an object that is complete even when its init throws.
+        guard result == 0 else { throw Failure(description: "connect: \(String(cString: strerror(errno)))") }
     }
 
     deinit { Glibc.close(descriptor) }
