@@ -11,7 +11,7 @@ public import Synchronization
 
     @inlinable package init(_ value: consuming sending Value) { mutex = Mutex(value) }
 
-    @inlinable package borrowing func withLock<Result: ~Copyable, Failure: Error>(
+    @inlinable @inline(__always) package borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
         try mutex.withLock { value throws(Failure) in

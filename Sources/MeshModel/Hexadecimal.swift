@@ -26,9 +26,20 @@ package enum Hexadecimal {
 
     /// Writes 16 digits to the front of `bytes`, which must have room for them.
     @inlinable package static func write(_ value: UInt64, to bytes: UnsafeMutableRawBufferPointer) {
-        for index in 0..<16 {
-            bytes[index] = digit(UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * index)) & 0xf)
-        }
+        precondition(bytes.count >= 16, "no room for the digits")
+        bytes.storeBytes(of: digits(UInt32(truncatingIfNeeded: value >> 32)).littleEndian, as: UInt64.self)
+        bytes.storeBytes(of: digits(UInt32(truncatingIfNeeded: value)).littleEndian, toByteOffset: 8, as: UInt64.self)
+    }
+
+    /// Eight digits, the first in the lowest byte: the nibbles are spread over the bytes of a word, and all are turned into
+    /// letters at once. No sum carries from one byte to the next.
+    @inlinable static func digits(_ value: UInt32) -> UInt64 {
+        var word = UInt64(value.byteSwapped)
+        word = (word | word << 16) & 0x0000_ffff_0000_ffff
+        word = (word | word << 8) & 0x00ff_00ff_00ff_00ff
+        word = (word >> 4 | word << 8) & 0x0f0f_0f0f_0f0f_0f0f
+        let letters = (word &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return word &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
     }
 
     package static func string(_ values: UInt64...) -> String {

@@ -39,12 +39,13 @@ extension ServerConnection {
         if call == nil {
             call = loop.takeCall()
             received = loop.now
-            loop.setTimer(self, due: loop.now + loop.timeouts.head)
         }
         let call = call!
         do throws(MessageError) {
             let length = try bytes.withUnsafeReadableBytes { region throws(MessageError) in try parser.parse(region, into: &call.request) }
             guard let length else {
+                // From the first byte on; a head that comes in one piece, as most do, needs no timer.
+                loop.setTimer(self, due: received + loop.timeouts.head)
                 unread = bytes
                 return false
             }
@@ -58,7 +59,6 @@ extension ServerConnection {
     }
 
     func beginRequest(_ call: ForwardedCall) throws(MessageError) {
-        loop.setTimer(self, due: .distantFuture)
         clientVersion = call.request.minorVersion
         keepsAlive = call.request.keepsAlive && !loop.isDraining
         answerBegan = false

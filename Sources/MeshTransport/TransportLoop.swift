@@ -25,6 +25,9 @@ final class TransportLoop: @unchecked Sendable {
     private(set) var healthPath: [UInt8] = []
     private(set) var trustedProxies = AddressSet()
     private(set) var pools: [InstanceID: ConnectionPool] = [:]
+    /// The pools asked for last, by the address of the endpoint, which is held here so that no other can get it.
+    private var recent: [(EndpointReference, ConnectionPool)?] = Array(repeating: nil, count: TransportLoop.recentPools)
+    private static let recentPools = 64
     var connections: [ObjectIdentifier: ServerConnection] = [:]
     private(set) var isDraining = false
     private var drained: [EventLoopPromise<Void>] = []
@@ -104,16 +107,19 @@ final class TransportLoop: @unchecked Sendable {
     }
 
     func pool(for endpoint: EndpointReference) -> ConnectionPool {
+        let slot = Int(bitPattern: Unmanaged.passUnretained(endpoint).toOpaque()) >> 5 & (Self.recentPools - 1)
+        if let (known, pool) = recent[slot], known === endpoint { return pool }
         let instance = endpoint.endpoint.instance
-        if let pool = pools[instance] { return pool }
-        let pool = ConnectionPool(loop: self)
+        let pool = pools[instance] ?? ConnectionPool(loop: self)
         pools[instance] = pool
+        recent[slot] = (endpoint, pool)
         return pool
     }
 
     /// Takes a new snapshot; pools of instances that are no longer in it close what is idle and end with their last call.
     func install(_ snapshot: Snapshot, instances: Set<InstanceID>) {
         adopt(snapshot)
+        recent = Array(repeating: nil, count: Self.recentPools)
         for (instance, pool) in pools where !instances.contains(instance) {
             pool.retire()
             pools[instance] = nil
@@ -136,6 +142,7 @@ final class TransportLoop: @unchecked Sendable {
         for connection in Array(connections.values) { connection.abort() }
         for pool in pools.values { pool.retire() }
         pools = [:]
+        recent = Array(repeating: nil, count: Self.recentPools)
         // They hold this loop, as everything on it does.
         freeCalls = []
         timers.removeAll()

@@ -97,7 +97,6 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
         responseBegan = false
         failure = nil
         partial = nil
-        loop.setTimer(self, due: .distantFuture)
     }
 
     // MARK: - Sending
