@@ -133,15 +133,16 @@ extension Daemon {
 
     private func failure(of spec: ReplicaSpec, reason: String, _ error: StartError?) -> UpFailure {
         var hint = "mesh logs --service \(spec.service)"
-        var reason = "\(spec.replica) \(reason)"
+        var reason = reason
         if case .listen(let listening) = error, listening.isInUse, case .tcp(_, let port) = listening.address {
-            reason = "\(spec.replica) can't listen: \(listening)"
+            reason = "can't listen: \(listening)"
             hint = "choose another port: PORT=\(port + 1) mesh up, or gateway.listen in mesh.yaml"
         }
         let folder = InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: spec.replica)
         return UpFailure(
             tier: spec.tier, service: spec.service, instance: spec.replica, reason: reason, hint: hint,
-            output: LogFile(path: folder.log).lastLines(5).map(\.text))
+            // What was never started has said nothing; its log speaks of earlier runs.
+            output: error == nil ? LogFile(path: folder.log).lastLines(5).map(\.text) : [])
     }
 
     /// What this `up` started is stopped again; what ran before goes on.
