@@ -124,7 +124,7 @@ final class AsyncCall: CallSource, @unchecked Sendable {
     private func stream(_ length: Int?, _ produce: @escaping @Sendable (BodyWriter) async throws -> Void) {
         owed = length
         let eventLoop = loop.eventLoop
-        let writer = BodyWriter(eventLoop: eventLoop) { [self] piece in self.send(piece) }
+        let writer = BodyWriter(eventLoop: eventLoop) { [weak self] piece in self?.send(piece) }
         self.writer = writer
         writer.setBlocked(isRequestPaused)
         producer = Task { [self] in
@@ -184,8 +184,8 @@ final class AsyncCall: CallSource, @unchecked Sendable {
     override func deliverHead(_ call: ForwardedCall, retryNo: Bool) {
         let eventLoop = loop.eventLoop
         let body = BodyStreamStorage(
-            wanted: { [self] in eventLoop.execute { self.bodyWanted() } },
-            abandoned: { [self] in eventLoop.execute { self.cancelOnLoop() } })
+            wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
+            abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.cancelOnLoop() } })
         self.body = body
         var fields = call.responseBytes.withUnsafeReadableBytes { bytes in
             var dropping = HeaderRules.hopByHop

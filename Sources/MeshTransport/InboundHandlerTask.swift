@@ -32,9 +32,10 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         guard let connection else { return }
         if let deadline { loop.setTimer(self, due: deadline) }
         let eventLoop = loop.eventLoop
+        // Weakly: this holds the body, and its task and its connection hold this.
         let body = BodyStreamStorage(
-            wanted: { [self] in eventLoop.execute { self.bodyWanted() } },
-            abandoned: { [self] in eventLoop.execute { self.bodyWanted() } })
+            wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
+            abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } })
         self.body = body
         if connection.reading != .body { body.finish() }
         let request = makeRequest(connection, body: BodyStream(body))
@@ -177,7 +178,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
 
     private func stream(_ produce: @escaping @Sendable (BodyWriter) async throws -> Void, on connection: ServerConnection) {
         let eventLoop = loop.eventLoop
-        let writer = BodyWriter(eventLoop: eventLoop) { [self] piece in self.send(piece) }
+        let writer = BodyWriter(eventLoop: eventLoop) { [weak self] piece in self?.send(piece) }
         self.writer = writer
         writer.setBlocked(!connection.isWritable)
         task = Task { [self] in

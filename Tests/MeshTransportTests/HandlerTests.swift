@@ -41,6 +41,37 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func nothingOfARequestStaysAfterItsAnswer(isStreamed: Bool) async throws {
+        let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+        let options = options { request in
+            _ = try await request.body.collect(upTo: 1000)
+            for await _ in gate { break }
+            guard isStreamed else { return OutboundResponse(status: 200, body: .bytes(ByteBuffer(string: "hello"))) }
+            return OutboundResponse(status: 200, body: .stream(length: 5) { try await $0.write(ByteBuffer(string: "hello")) })
+        }
+        try await MeshUnderTest.run([], options) { mesh in
+            final class Weak: @unchecked Sendable { weak var handler: InboundHandlerTask? }
+            let seen = Weak()
+            let loop = mesh.runtime.loops[0]
+            func onLoop(_ fact: @escaping @Sendable () -> Bool) throws -> Bool {
+                for _ in 0..<1000 where try loop.eventLoop.submit(fact).wait() { return true }
+                return false
+            }
+            let client = try mesh.connect()
+            try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello")
+            let isFound = try onLoop {
+                seen.handler = loop.connections.values.first?.handler
+                return seen.handler != nil
+            }
+            #expect(isFound)
+            opener.yield()
+            #expect(try client.receiveMessage().body == Array("hello".utf8))
+            // The task lets go of it at its own time; a cycle never does.
+            #expect(try onLoop { seen.handler == nil })
+        }
+    }
+
     @Test func bodiesStreamBothWaysAtOnce() async throws {
         let options = options { request in
             OutboundResponse(
