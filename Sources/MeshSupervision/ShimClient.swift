@@ -51,7 +51,8 @@ package final class ShimClient: Sendable {
         for listener in listeners { arguments += ["--listen", listener.name, ListeningSocket.text(listener.address)] }
         do {
             let child = try ChildProcess.spawn(
-                executable, arguments: arguments, environment: environment, folder: nil, descriptors: inherited + [pair[1]], newSession: true)
+                executable, arguments: arguments, environment: environment, folder: nil, descriptors: inherited + [pair[1]],
+                newSession: true)
             return ShimClient(folder: folder, connection: pair[0], process: ProcessHandle(child: child))
         } catch {
             close(pair[0])

@@ -49,15 +49,25 @@ struct CatalogRoutes: Sendable {
     struct Item: ResponseEncodable {
         var sku: String
         var name: String
-        var price_cents: Int64
+        var priceCents: Int64
         var stock: Int64
+
+        private enum CodingKeys: String, CodingKey {
+            case sku, name, stock
+            case priceCents = "price_cents"
+        }
     }
 
     private struct StockList: Decodable {
         struct Stock: Decodable {
             var sku: String
             var stock: Int64
-            var price_cents: Int64
+            var priceCents: Int64
+
+            private enum CodingKeys: String, CodingKey {
+                case sku, stock
+                case priceCents = "price_cents"
+            }
         }
         var items: [Stock]
     }
@@ -69,7 +79,7 @@ struct CatalogRoutes: Sendable {
         let stock = try await mesh.call(.inventory, .get, target).json(as: StockList.self)
         let bySKU = Dictionary(stock.items.map { ($0.sku, $0) }, uniquingKeysWith: { first, _ in first })
         return products.compactMap { product in
-            bySKU[product.sku].map { Item(sku: product.sku, name: product.name, price_cents: $0.price_cents, stock: $0.stock) }
+            bySKU[product.sku].map { Item(sku: product.sku, name: product.name, priceCents: $0.priceCents, stock: $0.stock) }
         }
     }
 }

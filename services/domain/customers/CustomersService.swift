@@ -13,7 +13,7 @@ struct CustomersService {
             guard try await profile.status != .notFound else { throw Problem(.notFound, detail: "there is no customer '\(id)'") }
             let person = try await profile.json(as: Profile.self)
             let balance = try await account.json(as: Account.self)
-            return Customer(id: person.id, name: person.name, email: person.email, balance_cents: balance.balance_cents)
+            return Customer(id: person.id, name: person.name, email: person.email, balanceCents: balance.balanceCents)
         }
         await Sidecar.run(router: router)
     }
@@ -24,13 +24,24 @@ struct CustomersService {
         var email: String
     }
 
-    private struct Account: Decodable { var balance_cents: Int64 }
+    private struct Account: Decodable {
+        var balanceCents: Int64
+
+        private enum CodingKeys: String, CodingKey {
+            case balanceCents = "balance_cents"
+        }
+    }
 
     private struct Customer: ResponseEncodable {
         var id: String
         var name: String
         var email: String
-        var balance_cents: Int64
+        var balanceCents: Int64
+
+        private enum CodingKeys: String, CodingKey {
+            case id, name, email
+            case balanceCents = "balance_cents"
+        }
     }
 }
 

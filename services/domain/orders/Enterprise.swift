@@ -82,10 +82,15 @@ struct Enterprise: Sendable {
     func pay(order: OrderBook.Order) async throws -> Payment {
         struct Order: Encodable {
             var customer: String
-            var amount_cents: Int64
+            var amountCents: Int64
             var reference: String
+
+            enum CodingKeys: String, CodingKey {
+                case customer, reference
+                case amountCents = "amount_cents"
+            }
         }
-        let body = Order(customer: order.customer, amount_cents: order.totalCents, reference: order.id)
+        let body = Order(customer: order.customer, amountCents: order.totalCents, reference: order.id)
         let answer = try await mesh.call(.ledger, .post, "/payments", json: body, idempotencyKey: order.id)
         if answer.status == .conflict || answer.status == .notFound {
             do {

@@ -63,17 +63,23 @@ private struct PlacedOrder: ResponseEncodable {
     var id: String
     var customer: String
     var items: [OrderBook.Item]
-    var total_cents: Int64
+    var totalCents: Int64
     var status: String
-    var payment_id: String
+    var paymentID: String
+
+    private enum CodingKeys: String, CodingKey {
+        case id, customer, items, status
+        case totalCents = "total_cents"
+        case paymentID = "payment_id"
+    }
 
     init(_ receipt: Checkout.Receipt) {
         id = receipt.order.id
         customer = receipt.order.customer
         items = receipt.order.items
-        total_cents = receipt.order.totalCents
+        totalCents = receipt.order.totalCents
         status = "confirmed"
-        payment_id = receipt.paymentID
+        paymentID = receipt.paymentID
     }
 }
 
@@ -82,18 +88,24 @@ private struct ShownOrder: ResponseEncodable {
     var id: String
     var customer: Enterprise.Customer
     var items: [OrderBook.Item]
-    var total_cents: Int64
+    var totalCents: Int64
     var status: String
     var payment: Enterprise.Payment
-    var payment_id: String
+    var paymentID: String
+
+    private enum CodingKeys: String, CodingKey {
+        case id, customer, items, status, payment
+        case totalCents = "total_cents"
+        case paymentID = "payment_id"
+    }
 
     init(order: OrderBook.Order, customer: Enterprise.Customer, payment: Enterprise.Payment) {
         id = order.id
         self.customer = customer
         items = order.items
-        total_cents = order.totalCents
+        totalCents = order.totalCents
         status = order.status.rawValue
         self.payment = payment
-        payment_id = payment.id
+        paymentID = payment.id
     }
 }
