@@ -20,7 +20,7 @@ func program(_ name: String, in folder: String? = nil, _ dependencies: [Target.D
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], resources: resources, swiftSettings: strict)
 }
 
 // The shim lives once per replica: static and without Swift's runtime it takes 0.7 MB instead of 9. No sanitizer, since those
@@ -76,9 +76,11 @@ let package = Package(
         library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
         library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioPosix]),
         library("MeshControlProtocol", ["MeshExchange"]),
-        library("MeshSidecar", [
-            "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, serviceLifecycle, tracing, unixSignals,
-        ]),
+        library(
+            "MeshSidecar",
+            [
+                "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, serviceLifecycle, tracing, unixSignals,
+            ]),
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),
 
         // Control plane.
@@ -98,7 +100,7 @@ let package = Package(
         // Face.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "CCurlShims", dependencies: ["CCurl"]),
-        library("Curl", ["CCurl", "CCurlShims"]),
+        library("Curl", ["CCurl", "CCurlShims", "MeshModel"]),
         library("MeshTerminal", ["MeshAdminAPI"]),
         program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
 
@@ -114,6 +116,7 @@ let package = Package(
         program("crm", in: "services/enterprise/crm", ["MeshHummingbird", "ShopKit", grdb]),
         program("echo", in: "services/enterprise/echo", ["MeshSidecar"]),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("MeshModelTests", ["MeshModel"]),
         tests("MeshHTTPTests", ["MeshHTTP", "MeshModel"]),
         tests("MeshPolicyTests", ["MeshPolicy"]),

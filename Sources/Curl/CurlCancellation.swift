@@ -1,5 +1,5 @@
 import CCurl
-import Synchronization
+import MeshModel
 
 /// Ends a running request from another thread, at once.
 ///
@@ -10,7 +10,7 @@ package final class CurlCancellation: Sendable {
         var running: CurlHandle?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     package init() {}
 

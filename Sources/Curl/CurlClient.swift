@@ -2,6 +2,7 @@ import CCurl
 import CCurlShims
 import Dispatch
 import Foundation
+import MeshModel
 import Synchronization
 
 /// An HTTP client over libcurl; safe to use from many threads, each of which blocks until its answer is there.
@@ -10,7 +11,7 @@ import Synchronization
 /// in parallel use n connections and as many are left for the next.
 /// Redirects are not followed, proxies of the environment are not used, and paths are sent as they are given.
 package final class CurlClient: Sendable {
-    private let idle = Mutex<[CurlHandle]>([])
+    private let idle = Guarded<[CurlHandle]>([])
     private let mostIdle: Int
 
     /// - Parameter mostIdle: how many unused handles, each with its connections, are kept.
@@ -79,7 +80,7 @@ package final class CurlClient: Sendable {
     /// Sends all requests, at most `concurrency` at a time, each on a thread of its own; the results stand in the requests' order.
     package func sendAll(_ requests: [CurlRequest], concurrency: Int) -> [Result<CurlResponse, CurlError>] {
         let next = Atomic(0)
-        let results = Mutex([Result<CurlResponse, CurlError>?](repeating: nil, count: requests.count))
+        let results = Guarded([Result<CurlResponse, CurlError>?](repeating: nil, count: requests.count))
         let group = DispatchGroup()
         for _ in 0..<min(concurrency, requests.count) {
             group.enter()

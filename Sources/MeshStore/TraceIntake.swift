@@ -1,7 +1,6 @@
 import Foundation
 package import MeshModel
 package import MeshTelemetry
-import Synchronization
 
 /// Takes batches from many connections without making them wait, and stores them in groups on a thread of its own.
 ///
@@ -47,9 +46,9 @@ package final class TraceIntake: Sendable {
 
     package let store: TraceStore
     private let settings: Settings
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// One group is stored at a time.
-    private let storing = Mutex(())
+    private let storing = Guarded(())
     private let condition = NSCondition()
 
     package init(store: TraceStore, settings: Settings = Settings()) {

@@ -2,7 +2,6 @@ import Foundation
 import GRDB
 package import MeshModel
 package import MeshTelemetry
-import Synchronization
 
 /// The traces of a mesh on disk: one SQLite file per stretch of time, so that what is too old or too much is dropped as a file.
 ///
@@ -58,13 +57,13 @@ package final class TraceStore: Sendable {
     }
 
     package let folder: String
-    private let state: Mutex<State>
-    private let known = Mutex(Known())
+    private let state: Guarded<State>
+    private let known = Guarded(Known())
 
     /// The folder is made at the first write; a store whose folder cannot be made is one that fails to store.
     package init(folder: String, settings: Settings = Settings()) {
         self.folder = folder
-        state = Mutex(State(settings: settings, index: TraceIndex(generation: settings.rememberedTraces)))
+        state = Guarded(State(settings: settings, index: TraceIndex(generation: settings.rememberedTraces)))
         refreshFiles()
     }
 

@@ -1,7 +1,6 @@
 import Glibc
 package import Logging
 package import MeshModel
-import Synchronization
 
 extension Logger.MetadataProvider {
     /// `trace_id` and `span_id` of the span that is open where the line is logged.
@@ -59,7 +58,7 @@ package struct MeshLogHandler: LogHandler {
 
 /// Where log lines go.
 package final class LogOutput: Sendable {
-    private let lock = Mutex(())
+    private let lock = Guarded(())
     private let sink: @Sendable (String) -> Void
     fileprivate let time: @Sendable () -> UnixTime
 

@@ -1,5 +1,4 @@
 package import MeshModel
-import Synchronization
 package import Tracing
 
 /// The backend of swift-distributed-tracing: an application's spans go into the same rings as the mesh's own, under the
@@ -51,9 +50,9 @@ package struct MeshTracer: Tracer {
 
 /// Hands out the ids of new spans.
 private final class IdentifierSource: Sendable {
-    private let random: Mutex<RandomSource>
+    private let random: Guarded<RandomSource>
 
-    init(_ random: RandomSource) { self.random = Mutex(random) }
+    init(_ random: RandomSource) { self.random = Guarded(random) }
 
     func next(under parent: TraceContext?) -> TraceContext {
         random.withLock { random in
@@ -95,7 +94,7 @@ package final class TracedSpan: Tracing.Span {
     private let start: MeshModel.Instant
     private let startWall: UnixTime
     private let recorder: SharedSpanRecorder
-    private let state: Mutex<State>
+    private let state: Guarded<State>
 
     fileprivate init(
         _ name: String, kind: Tracing.SpanKind, context: ServiceContext, trace: TraceContext, parent: SpanID?, start: MeshModel.Instant,
@@ -108,7 +107,7 @@ package final class TracedSpan: Tracing.Span {
         self.start = start
         startWall = TimeAnchor.capture().wall(at: start)
         self.recorder = recorder
-        state = Mutex(State(name: name))
+        state = Guarded(State(name: name))
     }
 
     package var operationName: String {

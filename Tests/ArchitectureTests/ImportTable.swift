@@ -39,7 +39,7 @@ enum ImportTable {
         "MeshSupervision": library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
         "MeshRegistry": library("MeshRegistry", ["MeshModel"]),
         "MeshTerminal": library("MeshTerminal", ["MeshAdminAPI"]),
-        "Curl": library("Curl", ["CCurl", "CCurlShims"]),
+        "Curl": library("Curl", ["CCurl", "CCurlShims", "MeshModel"]),
         "mesh": library(
             "mesh", ["CMeshSystem", "Curl", "MeshTerminal", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "ArgumentParser"]),
         "meshd": library(

@@ -1,12 +1,13 @@
 import Foundation
-import Synchronization
+import MeshModel
+import TestSupport
 import Testing
 
 @testable import Curl
 
-@Suite struct RequestsAndAnswers {
+@Suite(.blocking) struct RequestsAndAnswers {
     @Test func theHeadIsSentAsItWasGiven() throws {
-        let heads = Mutex<[String]>([])
+        let heads = Guarded<[String]>([])
         let server = try RawServer { connection in
             while let head = connection.head() {
                 heads.withLock { $0.append(head) }
@@ -61,7 +62,7 @@ import Testing
             connection.answer((head.contains("Transfer-Encoding: chunked") ? "chunked " : "") + body.replacing("\r\n", with: "|"))
         }
         defer { server.stop() }
-        let pieces = Mutex<[String]>(["one", "two"])
+        let pieces = Guarded<[String]>(["one", "two"])
         let request = CurlRequest(
             "PUT", server.url + "/",
             body: .stream { _ in pieces.withLock { $0.isEmpty ? nil : Array($0.removeFirst().utf8) } })
@@ -116,7 +117,7 @@ import Testing
     }
 }
 
-@Suite struct Connections {
+@Suite(.blocking) struct Connections {
     @Test func aConnectionIsReusedUnlessTheRequestForbidsIt() throws {
         let server = try RawServer { connection in
             while connection.head() != nil { connection.answer("x") }
@@ -175,7 +176,7 @@ import Testing
     }
 }
 
-@Suite struct Streams {
+@Suite(.blocking) struct Streams {
     @Test func linesComeWhileTheAnswerIsStillRunning() throws {
         let seen = Gate(1)
         let server = try RawServer(.unix) { connection in
@@ -265,7 +266,7 @@ import Testing
     }
 }
 
-@Suite struct Failures {
+@Suite(.blocking) struct Failures {
     private func failure(of request: CurlRequest) -> CurlError? {
         #expect(throws: CurlError.self) { try CurlClient().send(request) }
     }
@@ -357,9 +358,9 @@ import Testing
 /// Opens when a number of arrivals is reached.
 final class Gate: Sendable {
     private let condition = NSCondition()
-    private let missing: Mutex<Int>
+    private let missing: Guarded<Int>
 
-    init(_ count: Int) { missing = Mutex(count) }
+    init(_ count: Int) { missing = Guarded(count) }
 
     func arrive() {
         condition.lock()

@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
 import Glibc
-import Synchronization
+import MeshModel
 
 /// A server of raw sockets: what it answers is said byte by byte by the test.
 ///
@@ -12,7 +12,7 @@ final class RawServer: Sendable {
     let port: Int
     let path: String
     private let descriptor: Int32
-    private let accepted = Mutex(0)
+    private let accepted = Guarded(0)
     private let ended = DispatchSemaphore(value: 0)
 
     var connections: Int { accepted.withLock { $0 } }

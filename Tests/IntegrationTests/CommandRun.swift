@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import MeshModel
 
 /// One run of a program: what it printed and how it ended.
 struct CommandRun: Sendable {
@@ -19,7 +19,7 @@ final class RunningCommand: Sendable {
     }
 
     private let process: Process
-    private let collected = Mutex(Collected())
+    private let collected = Guarded(Collected())
     private let readers = DispatchGroup()
 
     init(_ program: String, _ arguments: [String], environment: [String: String], folder: URL) throws {

@@ -139,7 +139,7 @@ extension RealProcesses {
             let slow = CurlRequest("GET", try mesh.gateway + "/slow?s=20")
             Thread.detachNewThread { _ = try? TestMesh.client.send(slow) }
             // That it reached the service is seen by its connection.
-            #expect(try Wait.until(5) { try mesh.connections(to: "echo") > 0 })
+            #expect(try Wait.until(15) { try mesh.connections(to: "echo") > 0 })
             again.signal(SIGINT)
             #expect(Wait.until(5) { again.errors.contains("stopping") })
             again.signal(SIGINT)

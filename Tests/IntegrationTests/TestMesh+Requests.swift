@@ -1,5 +1,6 @@
 import Curl
 import Foundation
+import MeshModel
 import Synchronization
 import Testing
 
@@ -47,7 +48,7 @@ final class SteadyLoad: Sendable {
         var failures: [String] = []
     }
 
-    private let result = Mutex(Result())
+    private let result = Guarded(Result())
     private let workers = DispatchGroup()
 
     /// - Parameter request: sent `rate * seconds` times, each on its time whatever becomes of the others.

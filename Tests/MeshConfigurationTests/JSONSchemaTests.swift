@@ -1,5 +1,6 @@
 import MeshConfiguration
 import MeshModel
+import TestSupport
 import Testing
 
 /// Documents made along the schema, most of them right, some with something wrong in them.
@@ -119,7 +120,7 @@ struct DocumentGenerator {
     }
 }
 
-@Suite struct JSONSchemaTests {
+@Suite(.calculating) struct JSONSchemaTests {
     /// Whether the decoder finds every key and value right, whatever they mean together. What a file lacks that includes others, they may have.
     private func decoderAccepts(_ document: JSONValue) -> (Bool, [Finding]) {
         var shapes: Set<FindingCode> = [.wrongKind, .unknownKey, .wrongValue, .wrongName]

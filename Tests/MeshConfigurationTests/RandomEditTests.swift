@@ -1,8 +1,9 @@
 import MeshConfiguration
 import MeshModel
+import TestSupport
 import Testing
 
-@Suite struct RandomEditTests {
+@Suite(.calculating) struct RandomEditTests {
     private static let snippets: [[Unicode.Scalar]] = [
         "{", "}", "[", "]", ":", ": ", ",", "\n", "\r\n", "\t", "  ", "#", "&a ", "*a", "<<: *a", "\"", "'", "|", "- ", "---\n", "${X}",
         "${", "%",

@@ -1,10 +1,11 @@
 import Glibc
 import MeshHTTP
 import MeshModel
+import TestSupport
 import Testing
 
 /// What must hold for every message, over seeds. `MESH_FUZZ_SECONDS` lets the loops run that long, each from a seed of its own.
-@Suite struct CodecPropertyTests {
+@Suite(.calculating) struct CodecPropertyTests {
     /// Calls `body` with generators of new seeds: a fixed number of them, or until the time is over.
     func forSeeds(_ count: Int, _ body: (inout MessageGenerator, UInt64) throws -> Void) rethrows {
         guard let seconds = getenv("MESH_FUZZ_SECONDS").flatMap({ Double(String(cString: $0)) }), seconds > 0 else {

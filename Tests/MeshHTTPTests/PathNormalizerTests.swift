@@ -1,5 +1,6 @@
 import MeshHTTP
 import MeshModel
+import TestSupport
 import Testing
 
 func normalize(_ path: String, query: String? = nil) -> Result<String, MessageError> {
@@ -24,7 +25,7 @@ func normalize(_ path: String, query: String?, by normalizer: inout PathNormaliz
     }
 }
 
-@Suite struct PathNormalizerTests {
+@Suite(.calculating) struct PathNormalizerTests {
     @Test(arguments: [
         // Already normal.
         ("/", "/"), ("/a", "/a"), ("/a/b/", "/a/b/"), ("/a-b._~!$&'()*+,;=:@", "/a-b._~!$&'()*+,;=:@"),
@@ -86,7 +87,7 @@ func normalize(_ path: String, query: String?, by normalizer: inout PathNormaliz
     }
 }
 
-@Suite struct AuthorityTests {
+@Suite(.calculating) struct AuthorityTests {
     @Test(
         arguments: [
             ("shop", "shop", nil, true), ("Shop.Example:8080", "shop.example:8080", 8080, false), ("shop:", "shop", nil, false),

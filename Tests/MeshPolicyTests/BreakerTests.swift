@@ -1,9 +1,10 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @testable import MeshPolicy
 
-@Suite("A circuit breaker")
+@Suite("A circuit breaker", .calculating)
 struct BreakerTests {
     /// A breaker, moved by hand.
     final class Bench {
@@ -240,7 +241,7 @@ struct BreakerTests {
     }
 }
 
-@Suite("A sliding window")
+@Suite("A sliding window", .calculating)
 struct SlidingWindowTests {
     @Test("is the sum of what came within nine to ten tenths of its length", arguments: 1...10 as ClosedRange<UInt64>)
     func sum(seed: UInt64) {

@@ -1,8 +1,9 @@
 import MeshModel
 import MeshPolicy
+import TestSupport
 import Testing
 
-@Suite("A retry budget")
+@Suite("A retry budget", .calculating)
 struct RetryBudgetTests {
     private func granted(_ budget: inout RetryBudget, tries: Int, at now: Instant) -> Int {
         var count = 0

@@ -1,9 +1,10 @@
 import MeshModel
 import MeshStore
 import MeshTelemetry
+import TestSupport
 import Testing
 
-@Suite("Trace analysis")
+@Suite("Trace analysis", .calculating)
 struct TraceAnalysisTests {
     private func milliseconds(_ time: Timespan) -> Double { time.seconds * 1_000 }
 

@@ -2,9 +2,10 @@ import Foundation
 import MeshModel
 import MeshStore
 import MeshTelemetry
+import TestSupport
 import Testing
 
-@Suite("Trace intake")
+@Suite("Trace intake", .blocking)
 struct TraceIntakeTests {
     private let folder = TemporaryFolder()
 
@@ -23,7 +24,7 @@ struct TraceIntakeTests {
         #expect(try intake.store.show("last").nodes.count == 13)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func storesByItself() async throws {
         let intake = intake { $0.interval = .milliseconds(5) }
         intake.start()

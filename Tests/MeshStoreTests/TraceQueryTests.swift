@@ -1,8 +1,9 @@
 import MeshModel
 import MeshStore
+import TestSupport
 import Testing
 
-@Suite("Trace query")
+@Suite("Trace query", .calculating)
 struct TraceQueryTests {
     private static func time(_ comparison: TraceQuery.Comparison, _ milliseconds: Int64) -> TraceQuery {
         .term(.time(comparison, .milliseconds(milliseconds)))

@@ -2,9 +2,10 @@ import Foundation
 import MeshModel
 import MeshStore
 import MeshTelemetry
+import TestSupport
 import Testing
 
-@Suite("Trace store")
+@Suite("Trace store", .calculating)
 struct TraceStoreTests {
     private let folder = TemporaryFolder()
     private let now = Instant(nanoseconds: 1_000_000_000_000)

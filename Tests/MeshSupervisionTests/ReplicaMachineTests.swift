@@ -1,5 +1,6 @@
 import MeshModel
 import MeshSupervision
+import TestSupport
 import Testing
 
 /// A machine and a clock that is moved by hand.
@@ -50,7 +51,7 @@ extension [ReplicaMachine.Command] {
     var probes: [Int] { compactMap { if case .probe(_, _, let run) = $0 { run } else { nil } } }
 }
 
-@Suite struct ReplicaMachineTests {
+@Suite(.calculating) struct ReplicaMachineTests {
     @Test func itStartsProbesAndIsReady() {
         var bench = MachineBench()
         #expect(bench.machine.state == .stopped)

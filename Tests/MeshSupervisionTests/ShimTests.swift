@@ -4,7 +4,7 @@ import MeshModel
 import MeshSupervision
 import Testing
 
-@Suite struct ShimTests {
+@Suite(.serialized) struct ShimTests {
     @Test func theShimIsSmallAndKnowsNoSwift() async throws {
         let slot = try TestSlot()
         let client = try slot.launch()

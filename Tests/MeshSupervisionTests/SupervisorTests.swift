@@ -24,7 +24,8 @@ struct SupervisorBench {
 
     func spec(
         _ replica: String = "echo-1", service: String = "echo", _ arguments: [String] = [TestSlot.service, "serve"],
-        listens: SocketAddress? = nil, probes: ProbeSet = ProbeSet(ready: .probe(Probe(.http(path: "/healthz")))),
+        listens: SocketAddress? = nil,
+        probes: ProbeSet = ProbeSet(ready: .probe(Probe(.http(path: "/healthz"), timeout: .seconds(10), within: .seconds(60)))),
         onExit: IncarnationSpecification.ListenersOnExit = .hold, restart: RestartPolicy = RestartPolicy()
     ) -> ReplicaSpec {
         ReplicaSpec(
@@ -47,7 +48,8 @@ struct SupervisorBench {
     }
 }
 
-@Suite struct SupervisorTests {
+/// One after the other: each of them starts, kills and awaits real processes, and so many at once would only wait for each other.
+@Suite(.serialized) struct SupervisorTests {
     @Test func itStartsServesAndLeavesNothing() async throws {
         let bench = try SupervisorBench()
         try await bench.supervisor.start(bench.spec())
@@ -176,14 +178,14 @@ struct SupervisorBench {
         }
         let after = try await bench.ready()
         #expect(after.processID == before.processID)
-        #expect(bench.slot.processes == [before.processID].compactMap { $0 })
+        #expect(bench.slot.services == [before.processID].compactMap { $0 })
         // Now without a child of its own it is still in charge.
         kill(try #require(after.processID), SIGKILL)
         await eventually("it is back") {
             await bench.supervisor.snapshot(of: "echo-1").map { $0.state == .ready && $0.restarts == 1 } ?? false
         }
         #expect(await bench.supervisor.snapshot(of: "echo-1")?.lastExit?.cause == .unknown)
-        #expect(bench.slot.processes.count == 1)
+        #expect(bench.slot.services.count == 1)
         await bench.supervisor.stopAll(order: [])
         await bench.expectNothingLeft()
     }
@@ -199,7 +201,7 @@ struct SupervisorBench {
             guard let now = await bench.supervisor.snapshot(of: "echo-1") else { return false }
             return now.state == .ready && now.processID != process
         }
-        #expect(bench.slot.processes.count == 1)
+        #expect(bench.slot.services.count == 1)
         await bench.supervisor.stopAll(order: [])
         await bench.expectNothingLeft()
     }
@@ -225,7 +227,7 @@ struct SupervisorBench {
         #expect(adoptions.last?.exits.map(\.cause) == [.unknown])
         #expect(try await next.ready("echo-1").processID == first.processID)
         #expect(try await next.ready("echo-2").processID != second.processID)
-        #expect(bench.slot.processes.count == 2)
+        #expect(bench.slot.services.count == 2)
         await next.supervisor.stopAll(order: [["echo"]])
         await next.expectNothingLeft()
     }
@@ -256,7 +258,7 @@ struct SupervisorBench {
         let before = try await bench.ready()
         await bench.supervisor.stop("echo-1")
         await eventually("it is stopped") { await bench.supervisor.snapshot(of: "echo-1")?.state == .stopped }
-        #expect(bench.slot.processes == [])
+        #expect(bench.slot.services == [])
         try await bench.supervisor.start(bench.spec())
         #expect(try await bench.ready().processID != before.processID)
         await bench.supervisor.remove("echo-1")

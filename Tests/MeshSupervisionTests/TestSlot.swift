@@ -77,6 +77,11 @@ final class TestSlot: Sendable {
 
     var processes: [Int32] { TestSlot.processes(within: root) }
 
+    /// Those of them that a shim started: shims have the environment of their services too.
+    var services: [Int32] {
+        processes.filter { String(decoding: readAll("/proc/\($0)/comm"), as: UTF8.self) != "mesh-shim\n" }
+    }
+
     static func removeTree(_ path: String) -> Bool {
         for name in Files.names(in: path) where unlink("\(path)/\(name)") != 0 { _ = removeTree("\(path)/\(name)") }
         return rmdir(path) == 0
@@ -85,7 +90,7 @@ final class TestSlot: Sendable {
 
 /// Waits until a fact holds; a bound, not a sleep, decides that it doesn't.
 func eventually(
-    within bound: Timespan = .seconds(20), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ fact: () async -> Bool
+    within bound: Timespan = .seconds(60), _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ fact: () async -> Bool
 ) async {
     let end = SystemClock.now() + bound
     while SystemClock.now() < end {

@@ -2,13 +2,12 @@ import Foundation
 import Logging
 import MeshModel
 import MeshTelemetry
-import Synchronization
 import Testing
 
 @Suite("Log handler")
 struct MeshLogHandlerTests {
     private final class Lines: Sendable {
-        let lines = Mutex<[String]>([])
+        let lines = Guarded<[String]>([])
         func logger(_ format: LogFormat) -> Logger {
             let output = LogOutput(time: { UnixTime(nanoseconds: 1_700_000_000_123_456_789) }) { line in
                 self.lines.withLock { $0.append(line) }

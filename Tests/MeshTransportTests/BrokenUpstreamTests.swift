@@ -1,11 +1,12 @@
 import MeshExchange
 import MeshModel
 import MeshPolicy
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct BrokenUpstreamTests {
+@Suite(.blocking) struct BrokenUpstreamTests {
     @Test(arguments: [
         "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n" + String(repeating: "x", count: 500),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1f4\r\n" + String(repeating: "x", count: 500) + "\r\n",

@@ -1,10 +1,11 @@
 import MeshModel
 import MeshPolicy
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct ForwardingTests {
+@Suite(.blocking) struct ForwardingTests {
     @Test func aRequestReachesTheUpstreamAndItsAnswerTheClient() async throws {
         let upstream = try ScriptedUpstream.answering { _ in "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-own: 1\r\n\r\nhello" }
         try await MeshUnderTest.run([upstream.address]) { mesh in

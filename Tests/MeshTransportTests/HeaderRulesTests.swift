@@ -1,11 +1,12 @@
 import MeshExchange
 import MeshModel
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct HeaderRulesTests {
+@Suite(.blocking) struct HeaderRulesTests {
     /// The head that the upstream sees for a request with `fields`.
     private func forwarded(
         _ fields: String, _ options: MeshUnderTest.Options = MeshUnderTest.Options(), target: String = "/", version: String = "1.1"

@@ -1,10 +1,11 @@
 import MeshExchange
 import MeshModel
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct MessageFormTests {
+@Suite(.blocking) struct MessageFormTests {
     @Test func anAnswerToHeadHasNoBody() async throws {
         let upstream = try ScriptedUpstream { socket, _ in
             while true {
@@ -223,7 +224,7 @@ import Testing
 
     @Test func anIdleConnectionIsClosed() async throws {
         var options = MeshUnderTest.Options()
-        options.change = { $0.timeouts = .init(head: .seconds(10), idle: .milliseconds(50)) }
+        options.change = { $0.timeouts = .init(head: .seconds(10), idle: .seconds(1)) }
         let upstream = try ScriptedUpstream.echo()
         try await MeshUnderTest.run([upstream.address], options) { mesh in
             let client = try mesh.connect()

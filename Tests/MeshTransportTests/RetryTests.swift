@@ -3,11 +3,12 @@ import MeshModel
 import MeshPolicy
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct RetryTests {
+@Suite(.blocking) struct RetryTests {
     private let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
     @Test func anEndpointThatRefusesConnectionsIsPassedOver() async throws {

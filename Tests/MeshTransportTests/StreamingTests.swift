@@ -2,11 +2,12 @@ import Foundation
 import MeshExchange
 import MeshModel
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct StreamingTests {
+@Suite(.blocking) struct StreamingTests {
     /// Far more than sockets hold, far less than the answer.
     private static let held = 64 << 20
 

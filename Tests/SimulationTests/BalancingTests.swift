@@ -2,10 +2,11 @@ import MeshExchange
 import MeshModel
 import MeshPolicy
 import MeshSimulation
+import TestSupport
 import Testing
 
 /// Where calls go when endpoints differ.
-@Suite("Balancing")
+@Suite("Balancing", .calculating)
 struct BalancingTests {
     private func scenario(_ upstreams: [Scenario.Upstream], perSecond: Double = 500, lasts: Timespan, policy: CallPolicy = CallPolicy())
         -> Scenario

@@ -1,8 +1,9 @@
 import MeshModel
 import MeshSimulation
+import TestSupport
 import Testing
 
-@Suite("An event queue")
+@Suite("An event queue", .calculating)
 struct EventQueueTests {
     @Test("answers by time, and of one instant in the order of scheduling", arguments: 1...10 as ClosedRange<UInt64>)
     func order(seed: UInt64) {

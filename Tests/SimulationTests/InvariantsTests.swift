@@ -2,10 +2,11 @@ import MeshExchange
 import MeshModel
 import MeshPolicy
 import MeshSimulation
+import TestSupport
 import Testing
 
 /// The judge is judged: each rule is broken on purpose, and has to be noticed.
-@Suite("The invariants object")
+@Suite("The invariants object", .calculating)
 struct InvariantsTests {
     private typealias Rule = ExchangeInvariants.Rule
 

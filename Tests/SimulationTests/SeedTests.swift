@@ -3,10 +3,11 @@ import MeshExchange
 import MeshModel
 import MeshPolicy
 import MeshSimulation
+import TestSupport
 import Testing
 
 /// Every rule over many seeds. `MESH_SIMULATION_SEEDS=N` runs N of them, `MESH_SIMULATION_SEED=S` that one again.
-@Suite("Over random scenarios")
+@Suite("Over random scenarios", .calculating)
 struct SeedTests {
     @Test("no invariant is broken")
     func seeds() {

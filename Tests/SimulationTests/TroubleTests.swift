@@ -2,10 +2,11 @@ import MeshExchange
 import MeshModel
 import MeshPolicy
 import MeshSimulation
+import TestSupport
 import Testing
 
 /// What callers see when upstreams fail.
-@Suite("Trouble")
+@Suite("Trouble", .calculating)
 struct TroubleTests {
     @Test("the death of one of three replicas under 200 calls a second fails none", arguments: 1...5 as ClosedRange<UInt64>)
     func death(seed: UInt64) {
