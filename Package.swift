@@ -136,6 +136,8 @@ let package = Package(
         tests("MeshTerminalTests", ["MeshTerminal", "MeshAdminAPI"]),
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
+        tests("MeshRegistryTests", ["MeshRegistry"]),
+        tests("MeshCommandTests", ["mesh", "Curl", "MeshAdminAPI", argumentParser]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",
