@@ -48,7 +48,7 @@ struct Shutdown: Sendable {
     }
 
     /// How long a daemon that has finished may take to be gone.
-    private static let patience: Duration = .seconds(5)
+    private static let patience = 5.0
 
     init(location: MeshLocation, console: Console, child: pid_t? = nil) {
         self.location = location
@@ -64,6 +64,7 @@ struct Shutdown: Sendable {
             guard mayHaveLeftovers else { return console.tell("nothing was running") }
             (client, status, child) = try adopt()
         }
+        let daemon = (child ?? status.map { pid_t($0.pid) }).flatMap(ProcessWatch.init)
         var progress = DownProgress(width: console.progressWidth)
         var failure: UpFailure?
         var hasFinished = false
@@ -95,7 +96,7 @@ struct Shutdown: Sendable {
         guard hasFinished else {
             throw CommandFailure("the daemon did not say that everything has stopped", hint: "mesh down\(location.selector)   (again)")
         }
-        waitForEnd(of: child ?? status.map { pid_t($0.pid) }, isChild: child != nil)
+        if let daemon { waitForEnd(of: daemon, isChild: child != nil) }
     }
 
     /// Asks the daemon to kill its instances instead of draining them; bounded, for a person may be waiting.
@@ -115,14 +116,12 @@ struct Shutdown: Sendable {
         return (client, status, child)
     }
 
-    private func waitForEnd(of pid: pid_t?, isChild: Bool) {
-        guard let pid, pid > 0 else { return }
-        let deadline = ContinuousClock.now + Self.patience
-        while ContinuousClock.now < deadline {
-            if isChild ? waitpid(pid, nil, WNOHANG) != 0 : Glibc.kill(pid, 0) != 0 { return }
-            usleep(10_000)
-        }
+    private func waitForEnd(of daemon: ProcessWatch, isChild: Bool) {
+        let hasEnded = daemon.waitForEnd(within: Self.patience)
+        if isChild { waitpid(daemon.process, nil, WNOHANG) }
+        guard !hasEnded else { return }
         console.tell(
-            StyledText("! ", .yellow) + StyledText("the daemon (process \(pid)) is still there; see \(location.stateFolder.daemonLog)"))
+            StyledText("! ", .yellow)
+                + StyledText("the daemon (process \(daemon.process)) is still there; see \(location.stateFolder.daemonLog)"))
     }
 }
