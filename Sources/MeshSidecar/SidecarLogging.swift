@@ -4,7 +4,7 @@ import MeshTelemetry
 
 /// The log of a service: one line for each event, on standard output, warnings and errors on standard error.
 ///
-/// Lines that are written while a request is handled carry `trace_id` and `span_id`, so that `mesh logs --trace ID` finds them.
+/// Lines that are written while a request is handled carry `trace_id` and `span_id`, so that they are found by the trace that `mesh traces show` names.
 public enum SidecarLogging {
     /// Makes every `Logger` of this process write such lines; `Sidecar.run` and `Sidecar.program` do it at their start.
     ///
@@ -14,13 +14,17 @@ public enum SidecarLogging {
         let environment = ProcessInfo.processInfo.environment
         let level = level ?? environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0.lowercased()) } ?? .info
         let format = json.map { $0 ? LogFormat.json : .text } ?? environment["MESH_LOG_FORMAT"].flatMap { LogFormat(rawValue: $0) } ?? .text
+        // The shim times every line that it takes.
+        let isTimed = environment["MESH_CONTROL"] == nil
         let ordinary = LogOutput { LineWriter.standardOutput.write($0) }
         let grave = LogOutput { LineWriter.standardError.write($0) }
         LoggingSystem.bootstrap(
             { label, provider in
                 DividingLogHandler(
-                    ordinary: MeshLogHandler(label: label, level: level, format: format, output: ordinary, metadataProvider: provider),
-                    grave: MeshLogHandler(label: label, level: level, format: format, output: grave, metadataProvider: provider))
+                    ordinary: MeshLogHandler(
+                        label: label, level: level, format: format, output: ordinary, isTimed: isTimed, metadataProvider: provider),
+                    grave: MeshLogHandler(
+                        label: label, level: level, format: format, output: grave, isTimed: isTimed, metadataProvider: provider))
             }, metadataProvider: .mesh)
     }
 }

@@ -26,14 +26,17 @@ package struct MeshLogHandler: LogHandler {
     private let label: String
     private let format: LogFormat
     private let output: LogOutput
+    private let isTimed: Bool
 
+    /// - Parameter isTimed: false where who reads the lines times them itself; JSON has its time always.
     package init(
-        label: String, level: Logger.Level = .info, format: LogFormat = .text, output: LogOutput = .standardError,
+        label: String, level: Logger.Level = .info, format: LogFormat = .text, output: LogOutput = .standardError, isTimed: Bool = true,
         metadataProvider: Logger.MetadataProvider? = .mesh
     ) {
         self.label = label
         self.format = format
         self.output = output
+        self.isTimed = isTimed
         self.metadataProvider = metadataProvider
         logLevel = level
     }
@@ -52,7 +55,7 @@ package struct MeshLogHandler: LogHandler {
         let line = LogLine(
             time: output.time(), level: event.level.rawValue, label: label, message: event.message.description, fields: fields
         )
-        output.write(format == .json ? line.json : line.text)
+        output.write(format == .json ? line.json : isTimed ? line.text : line.untimedText)
     }
 }
 
@@ -102,8 +105,10 @@ struct LogLine {
     var fields: [(String, Logger.Metadata.Value)]
 
     /// `2026-11-21T08:00:00.123Z info orders: message key=value`.
-    var text: String {
-        var line = "\(Self.timestamp(time)) \(level) \(Self.escaped(label)): \(Self.escaped(message))"
+    var text: String { "\(Self.timestamp(time)) \(untimedText)" }
+
+    var untimedText: String {
+        var line = "\(level) \(Self.escaped(label)): \(Self.escaped(message))"
         for (key, value) in fields {
             let shown = Self.escaped(value.description)
             let bare = !shown.isEmpty && !shown.contains { $0 == " " || $0 == "\"" || $0 == "=" }

@@ -23,6 +23,16 @@ struct MeshLogHandlerTests {
         #expect(lines.all == [#"2023-11-14T22:13:20.123Z info orders: order confirmed id=42 who="a b""#])
     }
 
+    @Test func leavesTheTimeToWhoReads() {
+        let lines = Lines()
+        let output = LogOutput(time: { UnixTime(nanoseconds: 0) }) { line in lines.lines.withLock { $0.append(line) } }
+        for format in LogFormat.allCases {
+            Logger(label: "orders", factory: { MeshLogHandler(label: $0, format: format, output: output, isTimed: false) }).info("hello")
+        }
+        #expect(
+            lines.all == ["info orders: hello", #"{"time":"1970-01-01T00:00:00.000Z","level":"info","label":"orders","message":"hello"}"#])
+    }
+
     @Test func escapesWhatCouldForgeALine() {
         let lines = Lines()
         lines.logger(.text).error("a\nb\u{1b}[31m\u{9b}\u{7f}", metadata: ["k": "x\r\ny", "e": ""])
