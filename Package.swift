@@ -137,6 +137,7 @@ let package = Package(
         tests("CurlTests", ["Curl"]),
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("MeshRegistryTests", ["MeshRegistry"]),
+        tests("MeshDaemonTests", ["meshd"]),
         tests("MeshCommandTests", ["mesh", "Curl", "MeshAdminAPI", argumentParser]),
         tests("ArchitectureTests", []),
         tests(

@@ -46,7 +46,7 @@ struct LogsCommand: ParsableCommand {
         if follow { query.append(("follow", "true")) }
         let location = try MeshLocation.find(file: file)
         try location.withDaemon { daemon in
-            let unknown = wanted.subtracting(try daemon.instances().flatMap { [$0.service, Self.baseName($0.service), $0.instance] })
+            let unknown = wanted.subtracting(try daemon.instances().flatMap { Self.names(of: $0) })
             guard unknown.isEmpty else {
                 throw CommandFailure("there is no service \(unknown.sorted().joined(separator: ", "))", hint: "mesh ps\(location.selector)")
             }
@@ -62,6 +62,8 @@ struct LogsCommand: ParsableCommand {
         }
     }
 
-    /// `catalog` of `catalog/v2`.
-    private static func baseName(_ service: String) -> String { String(service.prefix { $0 != "/" }) }
+    /// What an instance may be asked for by: its service, its version of it (`catalog/v2`), its own name.
+    static func names(of instance: InstanceStatus) -> [String] {
+        [instance.service, instance.instance] + (instance.version.map { ["\(instance.service)/\($0)"] } ?? [])
+    }
 }

@@ -169,15 +169,15 @@ actor Daemon {
         return MeshStatistics(
             spansReceived: counters.receivedSpans, spansStored: store.storedSpans, spansDroppedByInstances: counters.lostAtSource,
             spansDroppedByStore: counters.droppedSpans + store.unreadableSpans, traceStoreBytes: UInt64(max(0, store.bytes)),
-            instancesConnected: publisher.listeners.count, traceStoreError: store.failure.map { "\($0)" })
+            instancesConnected: publisher.listeners.count, traceStoreError: store.failure?.reason)
     }
 
     func logs(_ query: LogQuery) async throws -> AsyncStream<LogLine> {
         let replicas = await supervisor.snapshot().filter { replica in
-            (query.service == nil || query.service == replica.service)
-                && (query.instance == nil || query.instance == replica.replica)
+            query.wants(service: replica.service, version: replica.version, replica: replica.replica)
         }
-        if replicas.isEmpty, let name = query.service ?? query.instance {
+        if replicas.isEmpty, !query.names.isEmpty {
+            let name = query.names.sorted().joined(separator: ", ")
             let known = Set(await supervisor.snapshot().map(\.service)).sorted().joined(separator: ", ")
             throw Problem(
                 title: "there is no '\(name)' in this mesh", status: 404, detail: known.isEmpty ? "nothing runs" : "there are: \(known)",

@@ -7,15 +7,14 @@ struct LogQuery: Sendable, Hashable {
     static let standardLines = 200
     static let mostLines = 100_000
 
-    var service: String?
-    var instance: String?
+    /// Services or instances; empty means all.
+    var names: Set<String>
     var lines: Int
     var follow: Bool
 
     /// - Throws: a 400 `Problem` for a number that is none.
     init(service: String?, instance: String?, lines: String?, follow: String?) throws {
-        self.service = service
-        self.instance = instance
+        names = Set([service, instance].compactMap(\.self).flatMap { $0.split(separator: ",").map(String.init) })
         self.follow = follow == "true"
         guard let lines else {
             self.lines = Self.standardLines
@@ -25,5 +24,10 @@ struct LogQuery: Sendable, Hashable {
             throw Problem(title: "lines takes a number from 0 to \(Self.mostLines)", status: 400, detail: "not '\(lines)'")
         }
         self.lines = number
+    }
+
+    /// Whether lines of this replica are wanted; `catalog/v1` is version v1 of catalog.
+    func wants(service: String, version: String?, replica: String) -> Bool {
+        names.isEmpty || names.contains(service) || names.contains(replica) || (version.map { names.contains("\(service)/\($0)") } ?? false)
     }
 }
