@@ -24,6 +24,8 @@ struct PsCommand: ParsableCommand {
             guard !json else { return JSONOutput.write(bytes, to: console) }
             let instances = try AdminJSON.decode([InstanceStatus].self, from: bytes)
             console.write(InstanceTable.lines(instances, width: console.output.width))
+            let statistics = try AdminJSON.decode(MeshStatistics.self, from: daemon.get(AdminAPI.Path.statistics))
+            console.tell(StatisticsText.warnings(statistics))
         }
     }
 }
