@@ -104,7 +104,7 @@ struct ConfigurationLoader {
         findings.report(
             .unreadableFile, at: place?.mark ?? SourceMark(file: file, line: 1, column: 1), token: place?.token ?? "",
             "'\(path)' can't be read: \(problem)",
-            fix: place == nil ? "name another file with -f, or make one: mesh init" : "correct the path")
+            fix: place == nil ? "go to the folder of a mesh.yaml, or name one: -f FILE" : "correct the path")
         return nil
     }
 

@@ -45,7 +45,10 @@ extension Schema {
             .probe, "A question asked again and again.",
             [
                 Key("get", .path, "A path that must answer with 2xx or 3xx."),
-                Key("tcp", .boolean, "Whether a connection must be accepted."),
+                Key(
+                    "tcp", .boolean,
+                    "Whether a connection must be accepted. The mesh opens a service's socket before it starts the service, so this passes at once for one that takes that socket over; ask by `get` whether it answers."
+                ),
                 Key("exec", .text, "A command that must end with 0."),
                 Key("log", .text, "A pattern that must appear in the log."),
                 Key("every", .duration, standard: "1s", "How often it is asked."),
