@@ -54,7 +54,7 @@ package enum UpEvent: Hashable, Sendable {
     }
 
     package struct ServiceChange: Hashable, Sendable, Codable {
-        package enum Action: String, Hashable, Sendable, Codable { case start, restart, stop, scale }
+        package enum Action: String, Hashable, Sendable, Codable { case start, restart, stop, scale, update }
 
         package var service: String
         package var action: Action

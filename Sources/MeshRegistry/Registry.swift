@@ -2,7 +2,7 @@ package import MeshModel
 
 /// Who is where, as one mesh knows it.
 ///
-/// Invariants: an endpoint is listed only while its instance is ready or draining; one replica has at most one instance;
+/// Invariants: an endpoint is listed only while its instance is ready or draining, or is being replaced behind a socket that stays; one replica has at most one instance;
 /// `revision` grows with every change that a caller can see, and with no other.
 package struct Registry: Sendable {
     /// One ready instance and the place that it fills.
@@ -35,12 +35,19 @@ package struct Registry: Sendable {
         return true
     }
 
-    /// The instance ends soon: it keeps the calls that it has and gets no new ones.
+    /// The instance ends soon: it keeps the calls that it has and gets no new ones, unless nobody else could take them.
     package mutating func startedDraining(replica: String) -> Bool {
-        guard entries[replica]?.endpoint.draining == false else { return false }
+        guard let entry = entries[replica], !entry.endpoint.draining, hasPeer(entry) else { return false }
         entries[replica]?.endpoint.draining = true
         revision += 1
         return true
+    }
+
+    /// The instance ended; one that is started again at once, and has no peer, stays listed: its socket takes calls meanwhile.
+    package mutating func ended(replica: String, isStartedAgain: Bool) -> Bool {
+        guard let entry = entries[replica] else { return false }
+        if isStartedAgain, !hasPeer(entry) { return false }
+        return wentAway(replica: replica)
     }
 
     /// The replica has no ready instance any more; `instance` guards against news of an earlier process of the same replica.
@@ -58,6 +65,8 @@ package struct Registry: Sendable {
     package func endpoints(of service: String) -> [Endpoint] {
         entries.values.filter { $0.service == service }.sorted { $0.replica < $1.replica }.map(\.endpoint)
     }
+
+    private func hasPeer(_ entry: Entry) -> Bool { entries.values.contains { $0.service == entry.service && $0.replica != entry.replica } }
 
     package func entry(replica: String) -> Entry? { entries[replica] }
 }

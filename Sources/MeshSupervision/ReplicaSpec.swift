@@ -50,6 +50,16 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
         self.restart = restart
         self.stopGrace = stopGrace
     }
+
+    /// Whether what was started from this may go on where `wanted` is wanted.
+    ///
+    /// What happens to its sockets at its end depends on how many others there are; that a peer comes or goes is no reason to
+    /// restart it, and its next incarnation has the new answer.
+    package func mayGoOn(as wanted: ReplicaSpec) -> Bool {
+        var wanted = wanted
+        wanted.listenersOnExit = listenersOnExit
+        return self == wanted
+    }
 }
 
 /// One replica as it is.

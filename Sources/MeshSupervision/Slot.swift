@@ -88,7 +88,7 @@ final class Slot {
         let isOutdated: Bool
         if let running {
             version = running.version
-            isOutdated = processID != nil && running != spec
+            isOutdated = processID != nil && !running.mayGoOn(as: spec)
         } else {
             version = spec.version
             isOutdated = false

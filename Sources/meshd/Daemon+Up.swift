@@ -50,13 +50,17 @@ extension Daemon {
                 environment: request.environment))
         let before = await supervisor.snapshot()
         let wasRunning = before.contains { $0.processID != nil }
+        try checkAddresses(deployment, before)
         phase = .starting
-        apply(Applied(document: document, deployment: deployment, file: request.file))
+        let updated = apply(Applied(document: document, deployment: deployment, file: request.file))
+        for service in updated.sorted() {
+            tell(.change(.init(service: service, action: .update, reason: "other rules for its calls or routes, without a restart")))
+        }
 
         var started: [String] = []
-        var changed = false
+        var changed = !updated.isEmpty
         do {
-            changed = try await removeUnwanted(deployment, before, tell)
+            changed = try await removeUnwanted(deployment, before, tell) || changed
             for wave in deployment.waves {
                 try Task.checkCancellation()
                 changed = try await startWave(wave, before, document, &started, tell) || changed
@@ -69,6 +73,20 @@ extension Daemon {
         phase = .ready
         let ready = await supervisor.snapshot().filter { $0.state == .ready }.count
         return .init(processes: ready, seconds: (SystemClock.now() - start).seconds, urls: gatewayURLs(), changed: changed)
+    }
+
+    /// Tries every fixed address before anything is changed: one that another program has must not cost a mesh that runs.
+    private func checkAddresses(_ deployment: Deployment, _ before: [ReplicaSnapshot]) throws(UpFailure) {
+        func port(_ address: SocketAddress) -> Int? {
+            guard case .tcp(_, let port) = address, port != 0 else { return nil }
+            return port
+        }
+        let own = Set(before.flatMap(\.addresses).compactMap(port))
+        for spec in deployment.replicas {
+            for listen in spec.listen where port(listen.address).map({ !own.contains($0) }) ?? false {
+                do { _ = try ListeningSocket.bind(listen.address) } catch { throw failure(of: spec, reason: "\(error)", .listen(error)) }
+            }
+        }
     }
 
     private func removeUnwanted(
@@ -93,6 +111,7 @@ extension Daemon {
     ) async throws -> Bool {
         var changed = false
         let progress = WaveProgress(wave, tiers: document.tiers)
+        var outdated: [ReplicaSpec] = []
         for spec in wave {
             let old = before.first { $0.replica == spec.replica }
             do {
@@ -105,7 +124,7 @@ extension Daemon {
                 changed = true
             } else if await supervisor.snapshot(of: spec.replica)?.isOutdated == true {
                 tell(.change(.init(service: spec.service, action: .restart, reason: "\(spec.replica) runs with what was said before")))
-                await supervisor.restart(spec.replica)
+                outdated.append(spec)
                 changed = true
             }
         }
@@ -121,14 +140,32 @@ extension Daemon {
             }
         }
         defer { reporting.cancel() }
+        await restartInTurn(outdated)
         for snapshot in await supervisor.settled(wave.map(\.replica)) where snapshot.state != .ready {
             let spec = wave.first { $0.replica == snapshot.replica }
-            throw failure(of: spec ?? wave[0], reason: snapshot.lastExit.map { "\($0)" } ?? snapshot.reason ?? "it did not get ready", nil)
+            throw failure(of: spec ?? wave[0], reason: snapshot.reason ?? snapshot.lastExit.map { "\($0)" } ?? "it did not get ready", nil)
         }
         reporting.cancel()
         await reporting.value
         for tier in progress.tiers(await supervisor.snapshot(), urls: gatewayURLs()) { tell(.tier(tier)) }
         return changed
+    }
+
+    /// Restarts replicas, of each service one after the other, so that the others answer meanwhile.
+    ///
+    /// Ends with the first of a service that does not come up: the others go on with what was said before.
+    private func restartInTurn(_ outdated: [ReplicaSpec]) async {
+        let supervisor = supervisor
+        await withTaskGroup(of: Void.self) { group in
+            for replicas in Dictionary(grouping: outdated, by: \.service).values {
+                group.addTask {
+                    for spec in replicas {
+                        await supervisor.restart(spec.replica)
+                        guard await supervisor.settled([spec.replica]).allSatisfy({ $0.state == .ready }) else { return }
+                    }
+                }
+            }
+        }
     }
 
     private func failure(of spec: ReplicaSpec, reason: String, _ error: StartError?) -> UpFailure {

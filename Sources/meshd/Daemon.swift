@@ -91,9 +91,11 @@ actor Daemon {
             changed = replica.state == .ready && registry.becameReady(Registry.Entry(replica))
         case .draining:
             changed = registry.startedDraining(replica: replica.replica)
-        case .unready, .exited, .stopped, .startFailed:
+        case .exited:
+            changed = registry.ended(replica: replica.replica, isStartedAgain: replica.state == .starting)
+        case .unready, .stopped, .startFailed, .waiting:
             changed = registry.wentAway(replica: replica.replica)
-        case .launching, .running, .waiting, .shimLost:
+        case .launching, .running, .shimLost:
             changed = false
         }
         if let line = event.line { logger.info("\(replica.replica) \(line)") }
@@ -134,18 +136,28 @@ actor Daemon {
     }
 
     /// Sends to every instance what has changed for it.
-    func publish() {
-        guard let applied else { return }
+    ///
+    /// - Returns: the services that were told something.
+    @discardableResult
+    func publish() -> Set<String> {
+        guard let applied else { return [] }
+        var told: Set<String> = []
         for (connection, message) in publisher.messages(applied.document, registry) {
             connection.send(.configuration(message))
+            if let service = publisher.listeners[connection]?.service { told.insert(service) }
         }
+        return told
     }
 
     /// From now on this is what is wanted.
-    func apply(_ applied: Applied) {
+    ///
+    /// - Returns: the services that run with other rules from now on.
+    func apply(_ applied: Applied) -> Set<String> {
+        let isFirst = self.applied == nil
         self.applied = applied
         registry.policyChanged()
-        publish()
+        let told = publish()
+        return isFirst ? [] : told
     }
 
     // MARK: Views

@@ -43,9 +43,6 @@ private struct ReplicaBuilder {
     let document: MeshDocument
     let surroundings: Deployment.Surroundings
 
-    /// What of the asking shell's environment is about that shell, not about the mesh.
-    private static let notInherited: Set<String> = ["_", "OLDPWD", "PWD", "SHLVL", "PORT", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"]
-
     func replicas(of name: String) -> [ReplicaSpec] {
         if name == MeshDocument.gatewayName { return gateway.map { [$0] } ?? [] }
         guard let service = document.service(named: name) else { return [] }
@@ -90,7 +87,7 @@ private struct ReplicaBuilder {
     private func environment(
         service: String, tier: String, replica: String, version: String?, own: [MeshDocument.Variable]
     ) -> [String: String] {
-        var environment = surroundings.environment.filter { !Self.notInherited.contains($0.key) }
+        var environment = surroundings.environment.filter { !ShellEnvironment.isItsOwn($0.key) }
         for variable in own { environment[variable.name] = variable.value }
         environment["MESH_NAME"] = document.name
         environment["MESH_SERVICE"] = service

@@ -23,10 +23,35 @@ import Testing
         #expect(registry.revision == 42)
         let again = registry.becameReady(entry("a-1"))
         #expect(!again && registry.revision == 42)
+        _ = registry.becameReady(entry("a-2", instance: 2))
         let draining = registry.startedDraining(replica: "a-1")
-        #expect(draining && registry.revision == 43)
+        #expect(draining && registry.revision == 44)
         let unknown = registry.wentAway(replica: "b-1")
-        #expect(!unknown && registry.revision == 43)
+        #expect(!unknown && registry.revision == 44)
+    }
+
+    @Test func theOnlyInstanceStaysListedWhileItIsStartedAgain() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("crm-1", service: "crm", instance: 1))
+        let restarted = registry.ended(replica: "crm-1", isStartedAgain: true)
+        #expect(!restarted && registry.endpoints(of: "crm").count == 1)
+        let stopped = registry.ended(replica: "crm-1", isStartedAgain: false)
+        #expect(stopped && registry.endpoints(of: "crm").isEmpty)
+    }
+
+    @Test func theOnlyInstanceGetsItsCallsAlsoWhileItDrains() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("crm-1", service: "crm", instance: 1))
+        let drained = registry.startedDraining(replica: "crm-1")
+        #expect(!drained && registry.endpoints(of: "crm").map(\.draining) == [false])
+    }
+
+    @Test func oneOfSeveralIsLeftOutWhileItIsStartedAgain() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("inventory-1", instance: 1))
+        _ = registry.becameReady(entry("inventory-2", instance: 2))
+        let restarted = registry.ended(replica: "inventory-1", isStartedAgain: true)
+        #expect(restarted && registry.endpoints(of: "inventory").map(\.instance.low) == [2])
     }
 
     @Test func lateNewsOfAnEarlierProcessDoesNotRemoveItsSuccessor() {
@@ -41,7 +66,8 @@ import Testing
     @Test func aDrainingInstanceStaysListedAsSuch() {
         var registry = Registry()
         _ = registry.becameReady(entry("a-1"))
+        _ = registry.becameReady(entry("a-2", instance: 2))
         _ = registry.startedDraining(replica: "a-1")
-        #expect(registry.endpoints(of: "inventory").map(\.draining) == [true])
+        #expect(registry.endpoints(of: "inventory").map(\.draining) == [true, false])
     }
 }

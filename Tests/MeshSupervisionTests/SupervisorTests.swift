@@ -50,6 +50,13 @@ struct SupervisorBench {
 
 /// One after the other: each of them starts, kills and awaits real processes, and so many at once would only wait for each other.
 @Suite(.serialized) struct SupervisorTests {
+    @Test func aPeerMoreOrLessIsNoReasonToRestart() throws {
+        let bench = try SupervisorBench()
+        let alone = bench.spec(onExit: .hold)
+        #expect(alone.mayGoOn(as: bench.spec(onExit: .close)))
+        #expect(!alone.mayGoOn(as: bench.spec("echo-1", [TestSlot.service, "other"])))
+    }
+
     @Test func itStartsServesAndLeavesNothing() async throws {
         let bench = try SupervisorBench()
         try await bench.supervisor.start(bench.spec())
