@@ -99,7 +99,7 @@ package struct ListenError: Error, Hashable, Sendable, CustomStringConvertible {
         case (.unix(let path), ENAMETOOLONG):
             "the socket path \(path) has more than 107 bytes: set XDG_RUNTIME_DIR to a shorter folder"
         default:
-            "cannot listen on \(address): \(SystemError.reason(code)); see `mesh doctor`"
+            "cannot listen on \(address): \(SystemError.reason(code))"
         }
     }
 }

@@ -26,7 +26,7 @@ extension Supervisor {
             if let exit { slot.instance = exit.instance }
         case .failure(let reason):
             slots[slot.spec.replica] = nil
-            throw .invalid("\(slot.spec.replica): \(reason); see `mesh doctor`")
+            throw .invalid("\(slot.spec.replica): \(reason)")
         case .shim(let state) where state.childProcessID != 0:
             take(state, into: slot)
             apply(slot.machine.foundAlive(now, wanted: wanted), to: slot)

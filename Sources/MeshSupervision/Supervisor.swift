@@ -229,7 +229,7 @@ package enum StartError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .invalid(let text): text
         case .listen(let error): error.description
-        case .system(let error): "\(error); see `mesh doctor`"
+        case .system(let error): "\(error)"
         }
     }
 }

@@ -75,7 +75,7 @@ struct MeshLocation {
         return nil
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         text.allSatisfy { $0.isLetter || $0.isNumber || "/._-+".contains($0) } ? text : "'" + text.replacing("'", with: "'\\''") + "'"
     }
 }

@@ -32,7 +32,8 @@ struct UpCommand: ParsableCommand {
         guard let document else {
             console.tell(FindingText.summary(findings, file: path))
             throw CommandFailure(
-                "mesh.yaml has errors; nothing was changed", hint: "correct them, then: mesh up\(mesh.file == nil ? "" : " -f FILE")")
+                "\(path) has errors; nothing was changed",
+                hint: "correct them, then: mesh up\(mesh.file.map { " -f \(MeshLocation.quoted($0))" } ?? "")")
         }
         let file = MeshLocation.absolutePath(path)
         let location = MeshLocation(
