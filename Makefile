@@ -33,7 +33,10 @@ down:
 	@$(MESH) down
 
 test: setup
-	swift test --parallel
+	swift build --build-tests
+	swift test --skip-build --parallel --skip IntegrationTests
+	@# Meshes of real processes come after the rest, which would keep both cores from them.
+	swift test --skip-build --filter IntegrationTests
 
 check: setup lint
 	scripts/check
