@@ -1,0 +1,55 @@
+package import MeshModel
+
+/// How the replicas of a service are replaced: `deploy` in mesh.yaml.
+package struct RolloutPolicy: Hashable, Sendable, Codable {
+    package enum Strategy: Hashable, Sendable, Codable {
+        /// A few at a time, within `maxSurge` and `maxUnavailable`.
+        case rolling
+        /// All old ones go before the first new one starts.
+        case recreate
+        /// All new ones start beside the old ones and get no calls until all are healthy; then they get all.
+        case blueGreen
+        /// New ones get these shares of the calls, one after the other, each for `pause`; then it goes on as rolling does.
+        case canary(steps: [Double], pause: Timespan)
+    }
+
+    /// A number of replicas, or a share of the wanted ones.
+    package enum Bound: Hashable, Sendable, Codable {
+        case count(Int)
+        case share(Double)
+    }
+
+    package var strategy: Strategy
+    /// How many more than wanted may run; a share is rounded up.
+    package var maxSurge: Bound
+    /// How many fewer than wanted may be healthy; a share is rounded down.
+    package var maxUnavailable: Bound
+    /// For so long a new replica must have been ready before it counts.
+    package var minHealthyTime: Timespan
+    /// For so long an old replica may finish what it has begun.
+    package var drain: Timespan
+
+    package init(
+        strategy: Strategy = .rolling, maxSurge: Bound = .count(1), maxUnavailable: Bound = .count(0),
+        minHealthyTime: Timespan = .seconds(1), drain: Timespan = .seconds(15)
+    ) {
+        self.strategy = strategy
+        self.maxSurge = maxSurge
+        self.maxUnavailable = maxUnavailable
+        self.minHealthyTime = minHealthyTime
+        self.drain = drain
+    }
+
+    /// The bounds for so many wanted replicas. Not both are 0, since then nothing could ever be replaced (as in Kubernetes).
+    func bounds(for wanted: Int) -> (surge: Int, unavailable: Int) {
+        func resolve(_ bound: Bound, _ rounding: FloatingPointRoundingRule) -> Int {
+            switch bound {
+            case .count(let count): max(0, count)
+            case .share(let share): Int((max(0, share) * Double(wanted)).rounded(rounding))
+            }
+        }
+        let surge = resolve(maxSurge, .up)
+        let unavailable = min(wanted, resolve(maxUnavailable, .down))
+        return surge == 0 && unavailable == 0 ? (1, 0) : (surge, unavailable)
+    }
+}

@@ -1,0 +1,269 @@
+import MeshModel
+import MeshSupervision
+import TestSupport
+import Testing
+
+/// A service whose replicas do as they are told, in time that is moved by hand.
+private struct RolloutBench {
+    var rollout: Rollout
+    var replicas: [Rollout.Replica] = []
+    var now = Instant(nanoseconds: 1_000_000_000_000)
+    var share: Double?
+    var abortReason: String?
+    var isDone = false
+    /// How long a new replica takes to be ready; nil: it fails.
+    var startTime: Timespan? = .milliseconds(100)
+    var drainTime = Timespan.milliseconds(200)
+    private var readyAt: [String: Instant] = [:]
+    private var goneAt: [String: Instant] = [:]
+    /// The most at once and the fewest ready while it went.
+    var most = 0
+    var fewest = Int.max
+
+    init(wanted: Int, old: Int, policy: RolloutPolicy = RolloutPolicy()) {
+        rollout = Rollout(wanted: wanted, policy: policy)
+        replicas = (0..<old).map { .init(name: "orders-\($0 + 1)", isCurrent: false, condition: .ready(since: .zero)) }
+    }
+
+    /// Until it is done or aborted, for at most `seconds`; `each` may disturb.
+    mutating func run(seconds: Int64 = 60, _ each: (inout RolloutBench) -> Void = { _ in }) {
+        let end = now + .seconds(seconds)
+        while now < end, !isDone, abortReason == nil {
+            settle()
+            each(&self)
+            var wakeAt = now + .milliseconds(50)
+            decision: for _ in 0..<8 {
+                switch rollout.decide(replicas, now) {
+                case .done:
+                    isDone = true
+                    return
+                case .abort(let reason):
+                    abortReason = reason
+                    return
+                case .proceed(let steps, let at):
+                    wakeAt = min(at ?? wakeAt, wakeAt)
+                    if steps.isEmpty { break decision }
+                    for step in steps { take(step) }
+                }
+            }
+            measure()
+            now = max(wakeAt, now + .milliseconds(1))
+        }
+    }
+
+    private mutating func take(_ step: Rollout.Step) {
+        switch step {
+        case .start(let count, let held):
+            for number in ReplicaName.free(count, service: "orders", version: nil, taken: Set(replicas.map(\.name))) {
+                let name = ReplicaName.make(service: "orders", version: nil, number: number)
+                replicas.append(.init(name: name, isCurrent: true, condition: .starting, isHeld: held))
+                readyAt[name] = now + (startTime ?? .seconds(1))
+            }
+        case .release(let names):
+            for index in replicas.indices where names.contains(replicas[index].name) { replicas[index].isHeld = false }
+        case .share(let share): self.share = share
+        case .retire(let names):
+            for index in replicas.indices where names.contains(replicas[index].name) {
+                replicas[index].condition = .leaving
+                goneAt[replicas[index].name] = now + drainTime
+            }
+        }
+    }
+
+    private mutating func settle() {
+        for index in replicas.indices where replicas[index].condition == .starting {
+            guard let due = readyAt[replicas[index].name], now >= due else { continue }
+            replicas[index].condition = startTime == nil ? .failed("exit 1 after 0.1s") : .ready(since: now)
+        }
+        replicas.removeAll { replica in replica.condition == .leaving && goneAt[replica.name].map { now >= $0 } ?? false }
+    }
+
+    private mutating func measure() {
+        most = max(most, replicas.count { $0.condition != .leaving })
+        fewest = min(fewest, serving)
+    }
+
+    var serving: Int {
+        replicas.count { replica in if case .ready = replica.condition { !replica.isHeld } else { false } }
+    }
+    var current: Int { replicas.count { $0.isCurrent && $0.condition != .leaving } }
+}
+
+@Suite(.calculating) struct RolloutTests {
+    @Test func aNewServiceStartsAllAtOnce() {
+        var bench = RolloutBench(wanted: 5, old: 0)
+        #expect(bench.rollout.decide([], bench.now) == .proceed([.start(5, held: false)], wakeAt: nil))
+        bench.run()
+        #expect(bench.isDone && bench.current == 5)
+    }
+
+    @Test func rollingKeepsToItsBounds() {
+        var bench = RolloutBench(wanted: 3, old: 3)
+        bench.run()
+        #expect(bench.isDone && bench.current == 3 && bench.replicas.count == 3)
+        #expect(bench.most == 4)
+        #expect(bench.fewest == 3)
+    }
+
+    @Test func withoutSurgeOneGoesBeforeOneComes() {
+        var bench = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(maxSurge: .count(0), maxUnavailable: .count(1)))
+        bench.run()
+        #expect(bench.isDone && bench.most == 3 && bench.fewest == 2)
+    }
+
+    @Test func neitherSurgeNorAbsenceMeansASurgeOfOne() {
+        var bench = RolloutBench(wanted: 2, old: 2, policy: RolloutPolicy(maxSurge: .count(0), maxUnavailable: .share(0.1)))
+        bench.run()
+        #expect(bench.isDone && bench.most == 3 && bench.fewest == 2)
+    }
+
+    @Test(arguments: [(1, 0.25, 1, 0), (4, 0.25, 1, 1), (10, 0.25, 3, 2), (3, 1.0, 3, 3)])
+    func sharesAreRoundedUpForSurgeAndDownForAbsence(wanted: Int, share: Double, surge: Int, absent: Int) {
+        var bench = RolloutBench(wanted: wanted, old: wanted, policy: RolloutPolicy(maxSurge: .share(share), maxUnavailable: .share(share)))
+        bench.run()
+        #expect(bench.isDone)
+        #expect(bench.most <= wanted + surge)
+        #expect(bench.fewest >= wanted - absent)
+    }
+
+    @Test func aNewOneCountsOnlyWhenItWasHealthyForLongEnough() {
+        var bench = RolloutBench(wanted: 1, old: 1, policy: RolloutPolicy(minHealthyTime: .seconds(3)))
+        var retiredAt: Instant?
+        let start = bench.now
+        bench.run { bench in
+            if retiredAt == nil, bench.replicas.contains(where: { $0.condition == .leaving }) { retiredAt = bench.now }
+        }
+        #expect(bench.isDone)
+        #expect(retiredAt.map { $0 - start >= .seconds(3) } ?? false)
+    }
+
+    @Test func whatFailsEndsItWithTheOldOnesUntouched() {
+        var bench = RolloutBench(wanted: 3, old: 3)
+        bench.startTime = nil
+        bench.run()
+        #expect(bench.abortReason == "orders-4: exit 1 after 0.1s")
+        #expect(bench.replicas.count { !$0.isCurrent && $0.condition == .ready(since: .zero) } == 3)
+    }
+
+    @Test func oldOnesThatDoNotServeAreNoObstacle() {
+        var bench = RolloutBench(wanted: 2, old: 2)
+        bench.replicas[0].condition = .failed("crash loop")
+        bench.replicas[1].condition = .unready
+        bench.run()
+        #expect(bench.isDone && bench.current == 2)
+    }
+
+    @Test func fewerAreWantedThanRun() {
+        var bench = RolloutBench(wanted: 2, old: 0)
+        bench.replicas = (1...12).map { .init(name: "orders-\($0)", isCurrent: true, condition: .ready(since: .zero)) }
+        bench.replicas[4].condition = .unready
+        bench.run()
+        #expect(bench.isDone)
+        #expect(bench.replicas.map(\.name) == ["orders-1", "orders-2"])
+    }
+
+    @Test func recreateEndsAllBeforeTheFirstNewOne() {
+        var bench = RolloutBench(wanted: 2, old: 2, policy: RolloutPolicy(strategy: .recreate))
+        var overlapped = false
+        bench.run { bench in
+            let old = bench.replicas.contains { !$0.isCurrent && $0.condition != .leaving }
+            overlapped = overlapped || old && bench.current > 0
+        }
+        #expect(bench.isDone && !overlapped && bench.fewest == 0)
+    }
+
+    @Test func blueGreenSwitchesAtOnce() {
+        var bench = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(strategy: .blueGreen))
+        var mixed = false
+        bench.run { bench in
+            let serving = bench.replicas.filter { !$0.isHeld && $0.condition != .leaving && $0.condition != .starting }
+            mixed = mixed || Set(serving.map(\.isCurrent)).count > 1
+        }
+        #expect(bench.isDone && !mixed && bench.most == 6 && bench.fewest == 3)
+    }
+
+    @Test func aCanaryGoesStepByStep() {
+        var bench = RolloutBench(
+            wanted: 4, old: 4, policy: RolloutPolicy(strategy: .canary(steps: [0.1, 0.5], pause: .seconds(10))))
+        var shares: [Double] = []
+        let start = bench.now
+        bench.run(seconds: 120) { bench in
+            if let share = bench.share, shares.last != share {
+                shares.append(share)
+                #expect(bench.current == (share == 0.1 ? 1 : 2) || shares.count == 2)
+                #expect(bench.replicas.count { !$0.isCurrent && $0.condition != .leaving } == 4)
+            }
+        }
+        #expect(bench.isDone && shares == [0.1, 0.5] && bench.share == nil)
+        #expect(bench.now - start >= .seconds(20))
+        #expect(bench.fewest == 4)
+    }
+
+    @Test func aDaemonThatComesBackGoesOnFromWhatItFinds() {
+        for interruption in 0..<40 {
+            var bench = RolloutBench(wanted: 3, old: 3)
+            var steps = 0
+            bench.run { bench in
+                steps += 1
+                // All that it had in mind is gone.
+                if steps == interruption { bench.rollout = Rollout(wanted: 3, policy: RolloutPolicy()) }
+            }
+            #expect(bench.isDone && bench.current == 3 && bench.most <= 4 && bench.fewest >= 3)
+        }
+    }
+
+    @Test func itKeepsItsBoundsWhateverHappens() {
+        for seed in UInt64(0)..<300 {
+            var random = RandomSource(seed: seed)
+            let wanted = Int(random.next() % 6) + 1
+            let surge = Int(random.next() % 3)
+            let absent = Int(random.next() % 3)
+            let old = Int(random.next() % 8)
+            var bench = RolloutBench(
+                wanted: wanted, old: old,
+                policy: RolloutPolicy(maxSurge: .count(surge), maxUnavailable: .count(absent), minHealthyTime: .milliseconds(200)))
+            bench.run { bench in
+                guard random.next() % 20 == 0, !bench.replicas.isEmpty else { return }
+                // An old one dies and comes back.
+                let index = Int(random.next() % UInt64(bench.replicas.count))
+                guard !bench.replicas[index].isCurrent, bench.replicas[index].condition != .leaving else { return }
+                bench.replicas[index].condition = bench.replicas[index].condition == .unready ? .ready(since: bench.now) : .unready
+            }
+            #expect(bench.isDone && bench.current == wanted, "seed \(seed)")
+            let mostAllowed = max(old, wanted + (surge == 0 && min(absent, wanted) == 0 ? 1 : surge))
+            #expect(bench.most <= mostAllowed, "seed \(seed)")
+        }
+    }
+}
+
+@Suite(.calculating) struct TrafficVerdictTests {
+    private func abortReason(new: Traffic, old: Traffic) -> String? {
+        var rollout = Rollout(wanted: 1, policy: RolloutPolicy())
+        let decision = rollout.decide(
+            [
+                .init(name: "orders-1", isCurrent: false, condition: .ready(since: .zero), traffic: old),
+                .init(name: "orders-2", isCurrent: true, condition: .ready(since: .zero), traffic: new),
+            ], .zero + .milliseconds(1))
+        if case .abort(let reason) = decision { return reason }
+        return nil
+    }
+
+    /// By hand: 10 of 100 against 0 of 100 is pooled 0.05, error 0.0308, z 3.2; 8 of 100 is pooled 0.04, error 0.0277, z 2.9.
+    @Test(arguments: [
+        (100, 10, 100, 0, true), (100, 8, 100, 0, false), (19, 19, 100, 0, false), (20, 20, 100, 0, true), (20, 20, 100, 100, false),
+    ])
+    func failuresCountWhenTheyAreNoChance(requests: Int, failures: Int, oldRequests: Int, oldFailures: Int, aborts: Bool) {
+        let reason = abortReason(
+            new: Traffic(requests: requests, failures: failures), old: Traffic(requests: oldRequests, failures: oldFailures))
+        #expect((reason != nil) == aborts)
+    }
+
+    @Test(arguments: [(300, 40, true), (80, 40, false), (119, 40, false), (120, 40, true), (9, 1, false)])
+    func slownessCountsWhenItIsMuch(milliseconds: Int64, oldMilliseconds: Int64, aborts: Bool) {
+        let reason = abortReason(
+            new: Traffic(requests: 50, failures: 0, p99: .milliseconds(milliseconds)),
+            old: Traffic(requests: 50, failures: 0, p99: .milliseconds(oldMilliseconds)))
+        #expect((reason != nil) == aborts)
+        if aborts { #expect(reason == "p99 is \(milliseconds) ms in the new version, \(oldMilliseconds) ms in the old one") }
+    }
+}
