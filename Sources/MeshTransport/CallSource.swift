@@ -26,6 +26,8 @@ class CallSource: LoopTimed, @unchecked Sendable {
     /// What was delivered may go out now; called once per event of the other side.
     func flushDelivered() {}
     func deliverEnd(_ call: ForwardedCall) { preconditionFailure("a source delivers ends") }
+    /// The service has ended its side of a tunnel: so does this one towards its client.
+    func deliverTunnelEnd() { preconditionFailure("a source that opens tunnels ends them") }
     /// The mesh's own answer, before any head.
     func deliverFailure(_ failure: CallFailure, _ call: ForwardedCall) { preconditionFailure("a source delivers failures") }
     /// The head is out: make sure that what was delivered does not look complete.

@@ -32,7 +32,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     private var exchange: Exchange?
     private(set) var destination: Destination?
     private(set) var attempt: Attempt?
-    private var upstream: UpstreamConnection?
+    private(set) var upstream: UpstreamConnection?
     private(set) var isCommitted = false
     private(set) var isOver = false
     private(set) var failure: CallFailure?
@@ -41,6 +41,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var response = ResponseHead()
     var responseBytes = ByteBuffer()
     private var upstreamIsPaused = false
+
+    // MARK: The tunnel
+    /// The request's Upgrade is passed on, so that a 101 may open a tunnel.
+    var offersUpgrade = false
+    var tunnelEnds = TunnelEnds()
 
     init(loop: TransportLoop) {
         self.loop = loop
@@ -51,7 +56,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var callFlag: ResponseFlag? { exchange?.flag ?? failure?.flag }
     private(set) var replayHasOverflowed = false
     var takesChunksRaw: Bool { source?.takesChunksRaw ?? false }
-    var answeredRequest: AnsweredRequest { AnsweredRequest(method: request.methodKind) }
+    var answeredRequest: AnsweredRequest { AnsweredRequest(method: request.methodKind, offersUpgrade: offersUpgrade) }
 
     // MARK: - Beginning and end
 
@@ -105,6 +110,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         replayHasOverflowed = false
         isOver = false
         upstreamIsPaused = false
+        offersUpgrade = false
+        tunnelEnds = TunnelEnds()
     }
 
     // MARK: - Effects

@@ -80,6 +80,7 @@ enum RequestWriter {
         }
         sink.append("\r\n")
         if call.request.acceptsTrailers { sink.append("te: trailers\r\nconnection: te\r\n") }
+        if call.offersUpgrade, let upgrade = call.request.upgrade { switching(to: bytes[upgrade], into: &sink) }
         if isEdge { forwarding(call, bytes, into: &sink) }
         HeadWriter.end(into: &sink)
     }
@@ -111,6 +112,12 @@ enum RequestWriter {
                 sink.append(isIPv6 ? "]\";proto=http\r\n" : ";proto=http\r\n")
             }
         }
+    }
+
+    /// Upgrade ends at each hop, so that the one who passes it on says it anew.
+    static func switching(to protocols: UnsafeRawBufferPointer, into sink: inout RegionSink) {
+        HeadWriter.field("upgrade", protocols, into: &sink)
+        sink.append("connection: upgrade\r\n")
     }
 
     private static func normalAuthority(_ bytes: UnsafeRawBufferPointer, into sink: inout RegionSink) {
@@ -177,7 +184,9 @@ enum ResponseWriter {
                     sink.append("mesh-retry: no\r\n")
                 }
                 if framing == .chunkedHere { sink.append("transfer-encoding: chunked\r\n") }
-                if !keepsAlive {
+                if call.response.framing == .tunnel, let upgrade = call.response.upgrade {
+                    RequestWriter.switching(to: bytes[upgrade], into: &sink)
+                } else if !keepsAlive {
                     sink.append("connection: close\r\n")
                 } else if clientVersion == 0 {
                     sink.append("connection: keep-alive\r\n")

@@ -19,6 +19,10 @@ extension ServerConnection {
             return
         }
         identify(call)
+        if call.request.methodKind == .connect {
+            refuseConnect()
+            return
+        }
         call.identity.isRecorded = !isHealthCheck
         switch mode {
         case .gateway: dispatchByRoute(call)
@@ -73,6 +77,7 @@ extension ServerConnection {
     }
 
     private func begin(_ call: ForwardedCall, to destination: Destination, route: Route?, inherited: Instant?) {
+        call.offersUpgrade = call.request.upgrade != nil && reading != .body && call.asksForOtherProtocol
         let fields = call.request.fields.present
         var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
         facts.isMarkedIdempotent = fields.contains(.idempotencyKey) || route?.isIdempotent ?? false

@@ -104,6 +104,10 @@ extension ServerConnection {
     /// The process is about to end: no further request.
     func beginDraining() {
         keepsAlive = false
-        if call == nil, handler == nil { close() }
+        if reading == .tunnel {
+            call?.endTunnel()
+        } else if call == nil, handler == nil {
+            close()
+        }
     }
 }

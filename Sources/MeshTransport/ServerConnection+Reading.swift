@@ -27,6 +27,13 @@ extension ServerConnection {
                     return
                 }
                 guard nextRequest() else { return }
+            case .tunnel:
+                guard !isRequestPaused else {
+                    unread = bytes
+                    return
+                }
+                call?.requestBody(bytes)
+                return
             case .discarding:
                 return
             }

@@ -22,6 +22,8 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
         case body
         /// The request was read to its end.
         case ended
+        /// The answer was a 101: what comes is no HTTP, and is passed on as it is.
+        case tunnel
         /// Nothing that comes any more is looked at.
         case discarding
     }
@@ -60,6 +62,12 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
     private var isReadPaused = false
     var isProcessing = false
     private(set) var isClosed = false
+
+    // MARK: The tunnel
+    /// The client has ended its side, and that is not passed on yet.
+    var owesInputEnd = false
+    /// Our side was ended, behind what was written; done when the socket has it all.
+    var outputEnd: EventLoopFuture<Void>?
 
     /// How long, and how much, is read from a client after the last answer so that it can read that answer.
     static let lingerTime = Timespan.seconds(2)
@@ -111,6 +119,7 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
     func channelInactive(context: ChannelHandlerContext) {
         loop.tick()
         isClosed = true
+        if reading == .tunnel { call?.sourceClosedTunnel() }
         reading = .discarding
         unread = nil
         discardOutput()
@@ -145,10 +154,11 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
             updateReading()
             return
         }
-        if let bytes = unread, reading == .body, !isProcessing {
+        if let bytes = unread, reading == .body || reading == .tunnel, !isProcessing {
             unread = nil
             process(bytes)
         }
+        passOnInputEnd()
         updateReading()
     }
 
@@ -161,7 +171,7 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
             answer(MeshAnswer(status: 408, flag: .downstreamProtocolError, cause: "the request head took too long"))
         case .discarding: abort()
         case .body where answerEnded: abort()
-        case .body, .ended: break
+        case .body, .ended, .tunnel: break
         }
     }
 
@@ -182,17 +192,24 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
         openOutput()
         ResponseWriter.write(
             call, retryNo: retryNo, framing: framing, keepsAlive: keepsAlive, clientVersion: clientVersion, into: &loop.responseOutput)
+        if call.response.framing == .tunnel { openTunnel() }
     }
 
     override func deliverBody(_ bytes: ByteBuffer) { writeBody(bytes) }
 
     override func deliverEnd(_ call: ForwardedCall) {
+        if reading == .tunnel {
+            closeTunnel()
+            return
+        }
         if framing == .chunkedHere, call.response.framing.hasBody {
             openOutput()
             loop.responseOutput.writeStaticString("0\r\n\r\n")
         }
         answerDone()
     }
+
+    override func deliverTunnelEnd() { endOutput() }
 
     override func deliverFailure(_ failure: CallFailure, _ call: ForwardedCall) {
         answer(MeshAnswer(failure, to: call.destination?.service))
@@ -202,8 +219,8 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
 
     /// Ends the connection in the middle of an answer.
     func breakOffAnswer() {
-        // A body that ends with the connection would look complete after an orderly end.
-        if framing == .untilClose { resetsOnClose() }
+        // What ends with the connection would look complete after an orderly end.
+        if framing == .untilClose || reading == .tunnel { resetsOnClose() }
         abort()
     }
 

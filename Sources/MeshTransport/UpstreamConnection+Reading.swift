@@ -73,12 +73,12 @@ extension UpstreamConnection {
             return true
         }
         let framing = call.response.framing
-        guard framing != .tunnel else { throw MessageError(.unaskedUpgrade) }
         decoder = BodyDecoder(framing)
-        endsWithConnection = framing == .untilClose
+        endsWithConnection = framing == .untilClose || framing == .tunnel
         keepsAlive = call.response.keepsAlive && !endsWithConnection
-        passesChunksRaw = framing == .chunked && call.takesChunksRaw
-        reading = framing.hasBody ? .body : .ended
+        passesChunksRaw = framing == .tunnel || framing == .chunked && call.takesChunksRaw
+        reading = framing.hasBody || framing == .tunnel ? .body : .ended
+        if framing == .tunnel { allowHalfClose() }
         call.upstreamHead()
         return true
     }

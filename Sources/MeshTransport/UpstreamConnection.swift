@@ -60,6 +60,8 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
     var carried = 0
     var idleSince = Instant.zero
     var failure: AttemptFailure?
+    /// Of a tunnel: our side was ended, behind what was written; done when the socket has it all.
+    var outputEnd: EventLoopFuture<Void>?
 
     private var isReadPaused = false
     private(set) var isWritable = true
@@ -218,7 +220,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let error = error as? IOError, error.errnoCode == ECONNRESET { failure = .reset }
+        if error is IOError { failure = .reset }
         context.close(promise: nil)
     }
 
@@ -233,7 +235,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
         guard let call else { return }
         self.call = nil
         switch reading {
-        case .body where endsWithConnection:
+        case .body where endsWithConnection && failure == nil:
             call.responseEnded()
         case .body:
             call.upstreamFailed(.truncated)
