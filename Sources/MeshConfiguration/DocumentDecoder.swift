@@ -64,13 +64,18 @@ extension DocumentDecoder {
             listen: listen.isEmpty
                 ? [MeshDocument.Gateway.Listen(address: MeshDocument.Gateway.standardListen, mark: entry.keyMark)] : listen,
             threads: node["threads"]?.integer(1...1024), deadline: node["deadline"]?.duration ?? SnapshotConfiguration.defaultDeadline,
-            retryCredit: node["retry_credit"].map { $0.integer(1...100) } ?? 3, routes: routes(node["routes"]),
+            retryCredit: retryCredit(node["retry_credit"]), routes: routes(node["routes"]),
             healthPath: node["health"]?.text ?? SnapshotConfiguration.defaultHealthPath,
             continuesTraces: node["trace_context"]?.word("continue") != nil,
             trustedProxies: (node["trusted_proxies"]?.elements ?? []).compactMap(\.text), limits: limits,
             timeouts: InboundTimeouts(
                 head: node[path: "timeouts", "head"]?.duration ?? timeouts.head,
                 idle: node[path: "timeouts", "idle"]?.duration ?? timeouts.idle))
+    }
+
+    private func retryCredit(_ node: ConfigurationNode?) -> RetryCreditPolicy {
+        guard let node else { return .standard }
+        return node.integer(0...RetryCredit.most).map { RetryCreditPolicy(grant: $0) } ?? .off
     }
 
     private func routes(_ node: ConfigurationNode?) -> [MeshDocument.Route] {

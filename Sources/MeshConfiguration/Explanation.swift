@@ -197,8 +197,10 @@ package enum Explanation {
                 meaning:
                     "If every tier tries again, the last one gets the product of all attempts, just when it is in trouble. More than 4 are worth a warning. gateway.retry_credit bounds the extra attempts of all tiers together, where it is on.",
                 example:
-                    "defaults: { retry: { attempts: 2 } }      # edge 2\nservices:\n  orders: { calls: { inventory: { retry: { attempts: 3 } } } }      # x 3 = 6",
-                fix: "retry in one tier only (the one nearest the failure): retry: never, or fewer attempts in the others.")
+                    "gateway: { retry_credit: off }\ndefaults: { retry: { attempts: 2 } }      # edge 2\nservices:\n  orders: { calls: { inventory: { retry: { attempts: 3 } } } }      # x 3 = 6",
+                fix:
+                    "leave gateway.retry_credit on (3 unless said otherwise), or retry in one tier only, the one nearest the failure: retry: never in the others."
+            )
         case .retriesExceedDeadline:
             Entry(
                 title: "the attempts don't fit into the call",

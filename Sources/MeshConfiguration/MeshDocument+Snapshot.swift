@@ -1,5 +1,6 @@
 package import MeshExchange
 package import MeshModel
+import MeshPolicy
 
 extension MeshDocument {
     /// Who starts before whom: every service after those that it calls, inner tiers first, the gateway last. External services don't start.
@@ -29,13 +30,15 @@ extension MeshDocument {
             return SnapshotConfiguration(
                 revision: revision, mesh: self.name, tiers: tiers, service: name, tier: tiers.first ?? "", replicas: 1,
                 destinations: callees.compactMap { destination($0, defaults, endpoints) }, routes: gateway.routes.map(\.configuration),
-                deadline: gateway.deadline, healthPath: gateway.healthPath, traceContextContinues: gateway.continuesTraces,
+                deadline: gateway.deadline, retryCredit: gateway.retryCredit, healthPath: gateway.healthPath,
+                traceContextContinues: gateway.continuesTraces,
                 trustedProxies: gateway.trustedProxies, limits: gateway.limits, timeouts: gateway.timeouts)
         }
         guard let service = service(named: name) else { return nil }
         return SnapshotConfiguration(
             revision: revision, mesh: self.name, tiers: tiers, service: name, tier: service.tier, replicas: Swift.max(service.replicas, 1),
             destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) },
+            retryCredit: gateway?.retryCredit ?? .standard,
             healthPath: SnapshotConfiguration.serviceHealthPath)
     }
 

@@ -49,7 +49,7 @@ extension MeshDocument {
         package var threads: Int?
         package var deadline: Timespan
         /// nil where it is off.
-        package var retryCredit: Int?
+        package var retryCredit: RetryCreditPolicy
         package var routes: [Route]
         package var healthPath: String
         package var continuesTraces: Bool

@@ -3,7 +3,7 @@ extension Schema {
     /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
     package static let withoutEffect: Set<String> = [
         "top.metrics", "top.registry=etcd", "profile.metrics", "profile.registry=etcd", "profile.watch",
-        "gateway.retry_credit", "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
+        "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
         "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
         "match.host", "match.headers", "match.query",
         "route.max_duration", "route.redirect", "route.headers", "route.rate_limit", "route.criticality", "route.mirror", "route.sticky",

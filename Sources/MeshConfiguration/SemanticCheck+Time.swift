@@ -175,8 +175,7 @@ extension SemanticCheck {
         var worst: [String: (count: Int, report: (inout FindingCollector) -> Void)] = [:]
         let edge = document.tiers.first ?? MeshDocument.gatewayName
         let order = Array(document.services.map(\.name).sorted { rank($0) < rank($1) })
-        // Until credit is carried out, it holds nothing back.
-        let credit = Schema.hasEffect(.gateway, "retry_credit") ? gateway.retryCredit : nil
+        let credit = gateway.retryCredit.grant
         for route in gateway.routes {
             let attempts = attempts(of: route)
             var ways: [String: Way] = [:]

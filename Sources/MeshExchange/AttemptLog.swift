@@ -18,6 +18,8 @@ package struct AttemptRecord: Sendable {
     package var abandoned: AbandonReason?
     /// It was let through to see whether the endpoint is well again.
     package var isProbe: Bool
+    /// What the request had left for extra attempts when this one was over; nil where that is not limited.
+    package var creditLeft: Int?
     /// Whether another try followed, and why or why not.
     package var retry: RetryVerdict
 
@@ -45,6 +47,7 @@ package enum RetryVerdict: String, Sendable {
     case noOtherEndpoint = "no other endpoint"
     case attemptsExhausted = "attempts exhausted"
     case budgetExhausted = "budget exhausted"
+    case creditExhausted = "credit exhausted"
     case tooManyRetrying = "too many calls retrying"
     case deadlineTooClose = "deadline too close"
     case breakerOpen = "breaker open"

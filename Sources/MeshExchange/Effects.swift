@@ -64,13 +64,18 @@ package struct Attempt: Sendable {
     package var remaining: Timespan?
     /// Take no pooled connection: the last one to this endpoint was dead.
     package var needsNewConnection: Bool
+    /// For `mesh-retry-credit`; nil where credit is off, and for a `url:` service.
+    package var credit: Int?
 
-    package init(number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool) {
+    package init(
+        number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool, credit: Int? = nil
+    ) {
         self.number = number
         reference = Unmanaged.passUnretained(endpoint)
         self.connectBy = connectBy
         self.remaining = remaining
         self.needsNewConnection = needsNewConnection
+        self.credit = credit
     }
 }
 

@@ -14,6 +14,8 @@ extension Exchange {
         isConnected = false
         headAt = nil
         attemptEnds = attemptEnd(from: now)
+        let delegated = destination.isExternal ? nil : credit.delegate()
+        self.delegated = delegated ?? 0
         connectBy = min(now + destination.policy.connectTimeout, attemptEnds)
         attempts.append(
             AttemptRecord(
@@ -23,7 +25,7 @@ extension Exchange {
             abandon: reason,
             start: Attempt(
                 number: attempts.count, endpoint: endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
-                needsNewConnection: needsNewConnection),
+                needsNewConnection: needsNewConnection, credit: delegated),
             wakeAt: wakeAt)
     }
 
@@ -44,6 +46,7 @@ extension Exchange {
             $0.failure = failure
             $0.abandoned = reason
         }
+        if failure.isProvablyUnsent { settleCredit(spent: 0) } else { creditWasLost() }
         callOutcome = failure.isNeutral ? .neutral : .failure
         let wish = wish(after: failure, now: now, random: &random)
         let verdict = attemptWentWrong(callOutcome, wish: wish, now: now, random: &random)
@@ -58,11 +61,22 @@ extension Exchange {
         _ outcome: Outcome, wish: RetryWish, now: Instant, random: inout RandomSource
     ) -> RetryVerdict {
         guard let lease, permit != nil else { preconditionFailure("no attempt is running") }
+        var wish = wish
+        let pays = wish.again != nil
+        if pays, !credit.spend() {
+            wish.again = nil
+            wish.refusal = .creditExhausted
+        }
         let verdict = destination.attemptWentWrong(
             report(lease, outcome, now: now), of: &permit!, wish: wish, tried: attempts, traceID: request.traceID, now: now,
             random: &random)
+        if pays, wish.again != nil, verdict != .retried { credit.giveBack() }
         unreported = nil
-        attempts.withLast { $0.retry = verdict }
+        let left = credit.left
+        attempts.withLast {
+            $0.retry = verdict
+            $0.creditLeft = left
+        }
         if verdict.isRetry {
             attempts.withLast { $0.ended = now }
             self.lease = nil
@@ -96,6 +110,20 @@ extension Exchange {
             unreported = nil
         }
         return Effects(caller: .forwardHead(retryNo: retryNo), wakeAt: wakeAt)
+    }
+
+    // MARK: Credit
+
+    /// The running attempt's answer came, or it was never sent.
+    mutating func settleCredit(spent: Int) {
+        guard delegated > 0 else { return }
+        credit.settle(delegated: delegated, spent: spent)
+        delegated = 0
+    }
+
+    /// The running attempt ends without an answer: what it took with it counts as spent, unless it can't have gone anywhere.
+    mutating func creditWasLost() {
+        if isConnected { delegated = 0 } else { settleCredit(spent: 0) }
     }
 
     func report(_ lease: Lease, _ outcome: Outcome?, wasCutOff: Bool = false, now: Instant) -> AttemptReport {

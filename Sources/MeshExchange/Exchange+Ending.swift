@@ -47,7 +47,12 @@ extension Exchange {
         var report: AttemptReport?
         if let lease {
             report = self.report(lease, unreported, wasCutOff: wasCutOff, now: now)
-            attempts.withLast { $0.ended = now }
+            creditWasLost()
+            let left = credit.left
+            attempts.withLast {
+                $0.ended = now
+                $0.creditLeft = left
+            }
             self.lease = nil
         }
         guard let permit else { return }

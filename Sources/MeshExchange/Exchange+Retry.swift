@@ -57,6 +57,7 @@ extension Exchange {
         // One attempt was all that was asked for: that is not "exhausted".
         case .attemptsExhausted: attempts.count > 1 ? .retriesExhausted : nil
         case .budgetExhausted, .tooManyRetrying: .budgetExhausted
+        case .creditExhausted: .creditExhausted
         case .deadlineTooClose: .deadlineExhausted
         case .breakerOpen: .breakerOpen
         default: nil
@@ -67,7 +68,7 @@ extension Exchange {
     func isFinal(_ verdict: RetryVerdict) -> Bool {
         switch verdict {
         case .attemptsExhausted: attempts.count > 1
-        case .budgetExhausted, .tooManyRetrying, .breakerOpen: true
+        case .budgetExhausted, .creditExhausted, .tooManyRetrying, .breakerOpen: true
         default: false
         }
     }

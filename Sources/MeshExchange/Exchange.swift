@@ -47,6 +47,10 @@ package struct Exchange: ~Copyable, Sendable {
     /// What the call says of the edge, as far as it is known.
     var callOutcome = Outcome.neutral
 
+    var credit: CallCredit
+    /// Of the credit, what the running attempt took with it, as long as nothing came back.
+    var delegated = 0
+
     /// How often the budget was charged.
     var retries = 0
     /// The request lies in the replay buffer as a whole.
@@ -63,15 +67,21 @@ package struct Exchange: ~Copyable, Sendable {
     /// - Parameters:
     ///   - inherited: the deadline that came with the request, or that the gateway gives it.
     ///   - timeout: instead of the edge's own, as a route says it.
+    ///   - credit: what the request may still spend on extra attempts.
     package init(
-        destination: Destination, request: RequestFacts, received: Instant, inherited: Instant? = nil, timeout: Timespan? = nil
+        destination: Destination, request: RequestFacts, received: Instant, inherited: Instant? = nil, timeout: Timespan? = nil,
+        credit: CallCredit = .unlimited
     ) {
         self.destination = destination
         self.request = request
         self.received = received
         deadline = min(received + (timeout ?? destination.policy.timeout), inherited ?? .distantFuture)
         lastProgress = received
+        self.credit = credit
     }
+
+    /// What this call has spent of the request's credit, in this tier and below; nil where that is not limited.
+    package var creditSpent: Int? { credit.spent }
 }
 
 // MARK: The story of a call
@@ -126,6 +136,7 @@ extension Exchange {
     package mutating func responseHead(_ response: ResponseFacts, now: Instant, random: inout RandomSource) -> Effects {
         guard case .attempting = phase else { return Effects(wakeAt: wakeAt) }
         if deadlineHasPassed(before: now) { return deadlinePassed(now: now, random: &random) }
+        settleCredit(spent: response.creditSpent)
         headAt = now
         callOutcome = response.outcome
         attempts.withLast {

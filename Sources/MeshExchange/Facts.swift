@@ -40,10 +40,12 @@ package struct ResponseFacts: Hashable, Sendable {
     package var retryAfter: Timespan?
     /// A negative or unreadable `grpc-retry-pushback-ms`.
     package var forbidsRetry: Bool
+    /// `mesh-credit-spent`: extra attempts that this answer took in the tiers below; without the field, none.
+    package var creditSpent: Int
 
     package init(
         status: Int, grpcStatus: Int? = nil, meshRetryNo: Bool = false, overload: OverloadScope = .none, retryAfter: Timespan? = nil,
-        forbidsRetry: Bool = false
+        forbidsRetry: Bool = false, creditSpent: Int = 0
     ) {
         self.status = status
         self.grpcStatus = grpcStatus
@@ -51,6 +53,7 @@ package struct ResponseFacts: Hashable, Sendable {
         self.overload = overload
         self.retryAfter = retryAfter
         self.forbidsRetry = forbidsRetry
+        self.creditSpent = creditSpent
     }
 }
 

@@ -18,6 +18,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
     package var routes: [RouteConfiguration]
     /// Of the gateway: what a request may take in all where its route says nothing.
     package var deadline: Timespan?
+    /// What a request gets that comes with no credit of its own: at the gateway every one, elsewhere the root of a request.
+    package var retryCredit: RetryCreditPolicy
     /// Answered by the gateway itself; nil switches it off.
     package var healthPath: String?
     /// Keep an outside `traceparent` as the parent instead of linking to it.
@@ -35,7 +37,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
     package init(
         revision: UInt64 = 1, mesh: String, tiers: [String] = [], service: String, tier: String = "", replicas: Int = 1,
         destinations: [DestinationConfiguration] = [], routes: [RouteConfiguration] = [], deadline: Timespan? = nil,
-        healthPath: String? = nil, traceContextContinues: Bool = false, trustedProxies: [String] = [],
+        retryCredit: RetryCreditPolicy = .standard, healthPath: String? = nil, traceContextContinues: Bool = false,
+        trustedProxies: [String] = [],
         limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts()
     ) {
         self.revision = revision
@@ -47,6 +50,7 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         self.destinations = destinations
         self.routes = routes
         self.deadline = deadline
+        self.retryCredit = retryCredit
         self.healthPath = healthPath
         self.traceContextContinues = traceContextContinues
         self.trustedProxies = trustedProxies
@@ -65,6 +69,7 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         destinations = try values.decode(.destinations, default: [])
         routes = try values.decode(.routes, default: [])
         deadline = try values.decodeIfPresent(Timespan.self, forKey: .deadline)
+        retryCredit = try values.decode(.retryCredit, default: .standard)
         healthPath = try values.decodeIfPresent(String.self, forKey: .healthPath)
         traceContextContinues = try values.decode(.traceContextContinues, default: false)
         trustedProxies = try values.decode(.trustedProxies, default: [])

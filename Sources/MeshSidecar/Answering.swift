@@ -19,7 +19,7 @@ struct Answering: Sendable {
         let context = RequestContext(
             deadline: inbound.context.deadline, trace: inbound.context.trace, caller: inbound.context.callerService,
             peer: inbound.context.peer)
-        let scope = RequestScope(requestID: inbound.context.requestID)
+        let scope = RequestScope(requestID: inbound.context.requestID, credit: inbound.context.credit)
         return await context.run {
             await RequestScope.$current.withValue(scope) {
                 var response = await answer(MeshRequest(inbound))

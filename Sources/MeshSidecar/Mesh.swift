@@ -1,6 +1,7 @@
 public import HTTPTypes
 import MeshExchange
 import MeshModel
+import MeshPolicy
 import MeshTelemetry
 import MeshTransport
 
@@ -50,7 +51,8 @@ public final class Mesh: Sendable {
             let response = try await runtime.call(
                 service.description, method: method, path: target.description, fields: fields, body: body.outbound,
                 context: CallContext(
-                    deadline: inherited?.deadline, trace: TraceContext.current, requestID: RequestScope.current?.requestID),
+                    deadline: inherited?.deadline, trace: TraceContext.current, requestID: RequestScope.current?.requestID,
+                    credit: RequestScope.current?.credit),
                 timeout: timeout.map { Timespan($0) })
             if response.status >= 500, response.fields[.meshRetry]?.lowercased() == "no" {
                 RequestScope.current?.callWasNotToBeRetried()
@@ -114,6 +116,8 @@ public final class Mesh: Sendable {
             traceID: .random(&random), spanID: .random(&random),
             flags: origin?.flags ?? (TraceContext.sampledFlag | TraceContext.randomFlag))
         detachedWork.began()
+        // Nobody above waits for it, so that it is the root of its calls.
+        let credit = runtime.snapshot.configuration.retryCredit.grant.map { SharedRetryCredit(granted: $0) }
         let task = Task.detached { [self] in
             defer { detachedWork.ended() }
             let start = HostClock.now()
@@ -128,7 +132,7 @@ public final class Mesh: Sendable {
                 }
             }
             let result = try await RequestContext(deadline: start + Timespan(deadline), trace: trace).run {
-                try await RequestScope.$current.withValue(RequestScope(requestID: nil), operation: operation)
+                try await RequestScope.$current.withValue(RequestScope(requestID: nil, credit: credit), operation: operation)
             }
             status = .unset
             return result

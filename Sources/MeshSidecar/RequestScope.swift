@@ -1,4 +1,5 @@
 import MeshModel
+import MeshPolicy
 import Synchronization
 
 /// What the calls of one request have in common and its answer has to tell, however many tasks make them.
@@ -7,10 +8,15 @@ final class RequestScope: Sendable {
 
     /// `x-request-id`, which every call for this request carries on.
     let requestID: String?
+    /// What its calls may spend on extra attempts, all of them together; nil for no limit.
+    let credit: SharedRetryCredit?
     private let namedRoute = Guarded<String?>(nil)
     private let retriesEndBelow = Atomic<Bool>(false)
 
-    init(requestID: String?) { self.requestID = requestID }
+    init(requestID: String?, credit: SharedRetryCredit?) {
+        self.requestID = requestID
+        self.credit = credit
+    }
 
     /// The route that answers, whether well or by an error.
     var route: String? {

@@ -49,7 +49,7 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case backoffMilliseconds = 74
     /// What was left of the deadline when the span began, in milliseconds.
     case remainingMilliseconds = 75
-    /// The retry credit that was left when the span began.
+    /// The retry credit that the request had left when the span ended.
     case creditLeft = 76
     /// The caller's service, as the receiving side knows it.
     case caller = 77

@@ -70,7 +70,8 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         var timeout = request.timeout
         if let wanted = timeout { timeout = min(wanted, destination.policy.timeout) }
         let exchange = Exchange(
-            destination: destination, request: facts, received: loop.now, inherited: request.context.deadline, timeout: timeout)
+            destination: destination, request: facts, received: loop.now, inherited: request.context.deadline, timeout: timeout,
+            credit: request.context.credit.map { .shared($0) } ?? CallCredit(inherited: nil, root: loop.retryCredit, share: .half))
         call.begin(exchange, from: self, bodyFollows: follows)
         if case .stream(let length, let produce) = request.body, self.call != nil { stream(length, produce) }
     }

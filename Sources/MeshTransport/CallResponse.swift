@@ -1,5 +1,6 @@
 package import HTTPTypes
 package import MeshModel
+package import MeshPolicy
 
 /// The answer to a `call`.
 package struct CallResponse: Sendable {
@@ -25,10 +26,15 @@ package struct CallContext: Sendable {
     /// `spanID` is the parent of the call span; nil begins a trace.
     package var trace: TraceContext?
     package var requestID: String?
+    /// Of the request that it is made for; nil where it is made for none, so that this call is the root and is granted its own.
+    package var credit: SharedRetryCredit?
 
-    package init(deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil) {
+    package init(
+        deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil, credit: SharedRetryCredit? = nil
+    ) {
         self.deadline = deadline
         self.trace = trace
         self.requestID = requestID
+        self.credit = credit
     }
 }

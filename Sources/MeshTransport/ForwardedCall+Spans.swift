@@ -67,6 +67,7 @@ extension ForwardedCall {
                 span.add(.retried, attempt.retry.isRetry)
                 span.add(.retryReason, attempt.retry.rawValue)
             }
+            if let left = attempt.creditLeft { span.add(.creditLeft, left) }
             if let connected = attempt.connected {
                 span.add(.connectMicroseconds, (connected - attempt.started).nanoseconds / 1000)
             }

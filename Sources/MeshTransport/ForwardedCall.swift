@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import NIOCore
 
 /// Drives one exchange: takes what happens on both sides to it as facts, and does what it says.
@@ -19,6 +20,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     private(set) var source: CallSource?
     /// Of the client, for forwarding fields at the edge.
     var clientAddress: [UInt8] = []
+    /// Of a request that a handler answers: what its calls spend together.
+    var sharedCredit: SharedRetryCredit?
     private var replay = ReplayBuffer()
     /// What came after the replay buffer was full and before there was an upstream to send it to.
     private var held: [ByteBuffer] = []
@@ -54,6 +57,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     var attempts: AttemptLog? { exchange?.attempts }
     var callFlag: ResponseFlag? { exchange?.flag ?? failure?.flag }
+    /// For `mesh-credit-spent`; nil towards a caller that gave no credit.
+    var creditSpent: Int? {
+        guard identity.origin == .mesh, request.fields.present.contains(.meshRetryCredit) else { return nil }
+        return sharedCredit?.spent ?? exchange?.creditSpent ?? 0
+    }
     private(set) var replayHasOverflowed = false
     var takesChunksRaw: Bool { source?.takesChunksRaw ?? false }
     var answeredRequest: AnsweredRequest { AnsweredRequest(method: request.methodKind, offersUpgrade: offersUpgrade) }
@@ -97,6 +105,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         requestBytes = ByteBuffer()
         responseBytes = ByteBuffer()
         identity = CallIdentity()
+        sharedCredit = nil
         source = nil
         exchange = nil
         destination = nil

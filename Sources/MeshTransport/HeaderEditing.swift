@@ -78,6 +78,10 @@ enum RequestWriter {
             sink.append("\r\nmesh-timeout-ms: ")
             sink.append(decimal: UInt64(max(0, remaining.milliseconds)))
         }
+        if let credit = attempt.credit {
+            sink.append("\r\nmesh-retry-credit: ")
+            sink.append(decimal: UInt64(credit))
+        }
         sink.append("\r\n")
         if call.request.acceptsTrailers { sink.append("te: trailers\r\nconnection: te\r\n") }
         if call.offersUpgrade, let upgrade = call.request.upgrade { switching(to: bytes[upgrade], into: &sink) }
@@ -176,12 +180,19 @@ enum ResponseWriter {
                 var dropping = framing == .same ? HeaderRules.hopByHopKeepingChunks : HeaderRules.hopByHop
                 if isEdge || isFromOutside { dropping = dropping.union(HeaderRules.mesh) }
                 if retryNo { dropping.insert(.meshRetry) }
+                // What the tiers below spent is part of what this one says.
+                dropping.insert(.meshCreditSpent)
                 call.response.write(bytes, dropping: dropping, into: &sink)
                 call.loop.shared.responseFields.withUnsafeBytes { sink.append($0) }
                 if isEdge {
                     traceField(call.identity.traceID, into: &sink)
                 } else if retryNo {
                     sink.append("mesh-retry: no\r\n")
+                }
+                if let spent = call.creditSpent {
+                    sink.append("mesh-credit-spent: ")
+                    sink.append(decimal: UInt64(spent))
+                    sink.append("\r\n")
                 }
                 if framing == .chunkedHere { sink.append("transfer-encoding: chunked\r\n") }
                 if call.response.framing == .tunnel, let upgrade = call.response.upgrade {

@@ -2,6 +2,7 @@ internal import HTTPTypes
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import NIOCore
 
 /// One request that user code answers: the bridge between its connection's event loop and its task.
@@ -26,6 +27,9 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         self.call = call
         self.deadline = deadline
         super.init()
+        if let granted = connection.inheritedCredit(of: call) ?? loop.retryCredit.grant {
+            call.sharedCredit = SharedRetryCredit(granted: granted)
+        }
     }
 
     func start(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) {
@@ -71,7 +75,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
                 context: InboundContext(
                     deadline: deadline,
                     trace: TraceContext(traceID: identity.traceID, spanID: identity.serverSpan ?? identity.callSpan, flags: identity.flags),
-                    peer: connection.peer, callerService: caller, requestID: id, received: identity.received))
+                    peer: connection.peer, callerService: caller, requestID: id, received: identity.received,
+                    credit: call.sharedCredit))
         }
     }
 
@@ -156,6 +161,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         }
         if connection.reading == .body, call.request.framing.isLong { connection.keepsAlive = false }
         connection.openOutput()
+        var fields = fields
+        if let spent = call.creditSpent { fields[.meshCreditSpent] = String(spent) }
         loop.responseOutput.writeHead(
             status: status, fields: fields, length: allowsBody ? length : nil, chunked: chunked, keepsAlive: connection.keepsAlive,
             clientVersion: connection.clientVersion, date: &loop.date)
@@ -266,4 +273,9 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         body?.fail(CancellationError())
         writer?.fail(CancellationError())
     }
+}
+
+extension HTTPField.Name {
+    // A valid token.
+    static let meshCreditSpent = HTTPField.Name("mesh-credit-spent")!
 }

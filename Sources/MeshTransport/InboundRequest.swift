@@ -1,5 +1,6 @@
 package import HTTPTypes
 package import MeshModel
+package import MeshPolicy
 
 /// A request that a handler answers.
 package struct InboundRequest: Sendable {
@@ -40,10 +41,12 @@ package struct InboundContext: Sendable {
     package var callerService: String?
     package var requestID: String?
     package var received: Instant
+    /// What the calls made for this request may spend on extra attempts; nil for no limit.
+    package var credit: SharedRetryCredit?
 
     package init(
         deadline: Instant?, trace: TraceContext, peer: PeerIdentity = .none, callerService: String? = nil, requestID: String? = nil,
-        received: Instant
+        received: Instant, credit: SharedRetryCredit? = nil
     ) {
         self.deadline = deadline
         self.trace = trace
@@ -51,6 +54,7 @@ package struct InboundContext: Sendable {
         self.callerService = callerService
         self.requestID = requestID
         self.received = received
+        self.credit = credit
     }
 }
 

@@ -16,6 +16,8 @@ struct MeshAnswer {
     var endpoint: InstanceID?
     var destination: String?
     var retryNo = false
+    /// For `mesh-credit-spent`, towards a caller that gave credit.
+    var creditSpent: Int?
 
     init(status: Int, flag: ResponseFlag?, cause: String, error: String = "proxy_internal_response") {
         self.status = status
@@ -80,6 +82,7 @@ struct MeshAnswer {
         }
         if let identity, isEdge { output.writeString("mesh-trace: \(identity.traceID)\r\n") }
         if retryNo, !isEdge { output.writeString("mesh-retry: no\r\n") }
+        if let creditSpent { output.writeString("mesh-credit-spent: \(creditSpent)\r\n") }
         if !keepsAlive {
             output.writeString("connection: close\r\n")
         } else if clientVersion == 0 {

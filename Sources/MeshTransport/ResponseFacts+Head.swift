@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import NIOCore
 
 extension ResponseFacts {
@@ -8,7 +9,8 @@ extension ResponseFacts {
     init(of call: ForwardedCall) {
         self.init(status: Int(call.response.status))
         let present = call.response.fields.present
-        guard !present.intersection([.retryAfter, .meshRetry, .meshOverload, .grpcStatus, .grpcRetryPushback]).isEmpty else { return }
+        guard !present.intersection([.retryAfter, .meshRetry, .meshOverload, .meshCreditSpent, .grpcStatus, .grpcRetryPushback]).isEmpty
+        else { return }
         let isOurs = call.destination?.isExternal == false
         call.responseBytes.withUnsafeReadableBytes { bytes in
             if let field = call.response.fields.only(.retryAfter), let seconds = FieldValue.decimal(bytes[field.value]) {
@@ -20,6 +22,9 @@ extension ResponseFacts {
             if isOurs, let field = call.response.fields.first(.meshOverload) {
                 let scope = bytes[field.value]
                 overload = scope.equalsIgnoringCase("pool") ? .pool : scope.equalsIgnoringCase("host") ? .host : .none
+            }
+            if isOurs, let field = call.response.fields.first(.meshCreditSpent) {
+                creditSpent = Int(min(FieldValue.decimal(bytes[field.value]) ?? .max, UInt64(RetryCredit.most)))
             }
             if let field = call.response.fields.only(.grpcStatus), let code = FieldValue.decimal(bytes[field.value]) {
                 grpcStatus = Int(min(code, 1000))

@@ -84,7 +84,8 @@ extension ServerConnection {
         facts.bodyIsStreamed = reading == .body
         facts.maxDuration = route?.maxDuration
         let exchange = Exchange(
-            destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout)
+            destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout,
+            credit: credit(of: call))
         call.begin(exchange, from: self, bodyFollows: reading == .body)
     }
 
@@ -122,6 +123,23 @@ extension ServerConnection {
         guard call.request.fields.present.contains(.meshTimeout), let field = call.request.fields.only(.meshTimeout) else { return nil }
         return call.requestBytes.withUnsafeReadableBytes { bytes in
             FieldValue.decimal(bytes[field.value]).map { .milliseconds(Int64(min($0, 1 << 40))) }
+        }
+    }
+
+    /// What the request may spend on extra attempts, in this tier and below.
+    private func credit(of call: ForwardedCall) -> CallCredit {
+        if let shared = call.sharedCredit { return .shared(shared) }
+        // Behind the gateway stand tiers that can die as a whole instance: it keeps something for that.
+        if call.identity.origin == .edge { return CallCredit(inherited: nil, root: loop.retryCredit, share: .half) }
+        return CallCredit(inherited: inheritedCredit(of: call), root: loop.retryCredit, share: .whole)
+    }
+
+    /// As `mesh-retry-credit` says; nil without it. What can't be read is no credit.
+    func inheritedCredit(of call: ForwardedCall) -> Int? {
+        guard call.request.fields.present.contains(.meshRetryCredit) else { return nil }
+        guard let field = call.request.fields.only(.meshRetryCredit) else { return 0 }
+        return call.requestBytes.withUnsafeReadableBytes { bytes in
+            Int(min(FieldValue.decimal(bytes[field.value]) ?? 0, UInt64(RetryCredit.most)))
         }
     }
 
@@ -166,6 +184,8 @@ extension ServerConnection {
         if reading == .body, call?.request.framing.isLong ?? true { keepsAlive = false }
         if loop.isDraining { keepsAlive = false }
         let call = call
+        var answer = answer
+        answer.creditSpent = call?.creditSpent
         let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
         openOutput()
         answer.write(

@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import MeshTelemetry
 internal import NIOCore
 
@@ -22,6 +23,7 @@ final class TransportLoop: @unchecked Sendable {
     private(set) var limits = InboundLimits()
     private(set) var timeouts = InboundTimeouts()
     private(set) var continuesTraces = false
+    private(set) var retryCredit = RetryCreditPolicy.standard
     private(set) var healthPath: [UInt8] = []
     private(set) var trustedProxies = AddressSet()
     private(set) var pools: [InstanceID: ConnectionPool] = [:]
@@ -63,6 +65,7 @@ final class TransportLoop: @unchecked Sendable {
         limits = snapshot.configuration.limits
         timeouts = snapshot.configuration.timeouts
         continuesTraces = snapshot.configuration.traceContextContinues
+        retryCredit = snapshot.configuration.retryCredit
         healthPath = Array((snapshot.configuration.healthPath ?? "").utf8)
         trustedProxies = AddressSet(snapshot.configuration.trustedProxies)
     }

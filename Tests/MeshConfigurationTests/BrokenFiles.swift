@@ -239,6 +239,7 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
             mesh: shop
             gateway:
               run: bin/edge-gateway
+              retry_credit: off
               routes:
                 /orders/**: orders
             services:
@@ -250,7 +251,7 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
                   crm: { retry: never }
               inventory: { tier: enterprise, run: bin/inventory }
               crm: { tier: enterprise, run: bin/crm }
-            """, "M032 11:7"),
+            """, "M032 12:7"),
         BrokenFile(
             "attempts that don't fit",
             """

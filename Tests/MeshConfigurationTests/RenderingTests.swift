@@ -8,6 +8,7 @@ import Testing
         gateway:
           run: bin/edge-gateway
           deadline: 1s
+          retry_credit: off
           routes:
             /catalog/**: { to: catalog, timeout: 300ms }
         services:
@@ -25,23 +26,23 @@ import Testing
         let (_, findings) = judge(text)
         let expected = """
             warning[M031] /catalog/** allows 300ms, but catalog -> inventory may wait 800ms
-              --> mesh.yaml:12:14
-            12 |     calls: { inventory: { retry: { attempts: 3 } } }
+              --> mesh.yaml:13:14
+            13 |     calls: { inventory: { retry: { attempts: 3 } } }
                |              ^^^^^^^^^
                = fix: services.catalog.calls.inventory.timeout <= 280ms
             warning[M032] one GET /catalog/** can become 6 calls to inventory (edge 2 x catalog 3; retry_credit is off)
-              --> mesh.yaml:12:14
-            12 |     calls: { inventory: { retry: { attempts: 3 } } }
+              --> mesh.yaml:13:14
+            13 |     calls: { inventory: { retry: { attempts: 3 } } }
                |              ^^^^^^^^^
                = fix: services.catalog.calls.inventory.retry.attempts <= 2
             warning[M044] services.inventory.limits has no effect yet
-              --> mesh.yaml:16:5
-            16 |     limits: { memry: 512MB }
+              --> mesh.yaml:17:5
+            17 |     limits: { memry: 512MB }
                |     ^^^^^^
                = fix: remove it, or leave it for a later version
             error[M012] unknown key 'memry' in services.inventory.limits
-              --> mesh.yaml:16:15
-            16 |     limits: { memry: 512MB }
+              --> mesh.yaml:17:15
+            17 |     limits: { memry: 512MB }
                |               ^^^^^ did you mean 'memory'?
                = allowed: memory, cpu, files, in_flight       more: mesh explain M012
 

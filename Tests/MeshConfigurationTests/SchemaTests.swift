@@ -51,15 +51,16 @@ import Testing
 }
 
 @Suite struct RetryArithmeticTests {
-    private func arrivals(_ routes: String, edge: String = "{ attempts: 2 }", a: String = "{ attempts: 2 }", b: String = "{ attempts: 2 }")
-        -> [String]
-    {
+    private func arrivals(
+        _ routes: String, edge: String = "{ attempts: 2 }", a: String = "{ attempts: 2 }", b: String = "{ attempts: 2 }",
+        credit: String = "off"
+    ) -> [String] {
         judge(
             """
             mesh: shop
             same_tier: true
             defaults: { retry: \(edge) }
-            gateway: { run: bin/g, routes: { \(routes) } }
+            gateway: { run: bin/g, retry_credit: \(credit), routes: { \(routes) } }
             services:
               a: { tier: domain, run: bin/a, calls: { b: { retry: \(a) } } }
               b: { tier: domain, run: bin/b, calls: { c: { retry: \(b) } } }
@@ -77,6 +78,13 @@ import Testing
         #expect(
             arrivals("/a/**: a, \"GET /b\": b", a: "{ attempts: 3 }", b: "never")
                 == ["one GET /a/** can become 6 calls to b (edge 2 x a 3; retry_credit is off)"])
+    }
+
+    @Test func creditBoundsIt() {
+        #expect(arrivals("/a/**: a", credit: "3") == [])
+        #expect(arrivals("/a/**: a", credit: "0") == [])
+        #expect(
+            arrivals("/a/**: a", credit: "5") == ["one GET /a/** can become 6 calls to c (edge 2 x a 2 x b 2; retry_credit is 5)"])
     }
 
     @Test func unsafeMethodsAreNotRepeatedAtTheEdge() {

@@ -45,7 +45,7 @@ import Testing
         let orders = try #require(document.service(named: "orders"))
         #expect(orders.calls.map(\.service) == ["inventory", "ledger", "crm"])
         #expect(orders.calls[1].policy.retry.never)
-        #expect(orders.calls[0].policy.retry == RetryPolicy(attempts: 2))
+        #expect(orders.calls[0].policy.retry == RetryPolicy(attempts: 3))
         #expect(document.defaults.policy.timeout == .milliseconds(800))
     }
 

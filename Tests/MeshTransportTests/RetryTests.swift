@@ -182,3 +182,93 @@ import Testing
         }
     }
 }
+
+/// `mesh-retry-credit` down the tiers, `mesh-credit-spent` back.
+@Suite(.blocking) struct RetryCreditTests {
+    private static func answer(_ status: Int, _ fields: String = "") -> String {
+        "HTTP/1.1 \(status) X\r\ncontent-length: 0\r\n\(fields)\r\n"
+    }
+
+    /// A proxy between a scripted caller and scripted upstreams; what reached the upstreams, and what the caller was told.
+    private func run(
+        _ mode: InboundMode, request: String, attempts: Int = 3, isExternal: Bool = false, answers: [String]
+    ) async throws -> (credits: [String?], head: String) {
+        let credits = Guarded<[String?]>([])
+        let upstream = try ScriptedUpstream.answering { head in
+            credits.withLock { credits in
+                credits.append(field("mesh-retry-credit", head))
+                return answers[min(credits.count, answers.count) - 1]
+            }
+        }
+        var options = MeshUnderTest.Options()
+        options.mode = mode
+        options.policy.retry.attempts = attempts
+        options.policy.breaker = nil
+        options.isExternal = isExternal
+        let head = try await MeshUnderTest.run([upstream.address], options) { mesh in
+            try mesh.request("GET /a HTTP/1.1\r\nhost: a\r\n\(request)\r\n").head
+        }
+        return (credits.withLock { $0 }, head)
+    }
+
+    @Test func theGatewayGrantsItAndBelievesNoStranger() async throws {
+        let (credits, head) = try await run(
+            .gateway, request: "mesh-retry-credit: 90\r\n",
+            answers: [Self.answer(503), Self.answer(503, "mesh-credit-spent: 1\r\n"), Self.answer(200)])
+        #expect(credits == ["2", "1", "0"])
+        #expect(status(head) == 200 && field("mesh-credit-spent", head) == nil)
+    }
+
+    @Test func aProxyPassesItOnAndSaysWhatWasSpent() async throws {
+        let (credits, head) = try await run(
+            .forward(to: "backend"), request: "mesh-retry-credit: 2\r\n",
+            answers: [Self.answer(503, "mesh-credit-spent: 0\r\n"), Self.answer(200, "mesh-credit-spent: 1\r\n")])
+        #expect(credits == ["2", "1"])
+        #expect(status(head) == 200 && field("mesh-credit-spent", head) == "2")
+    }
+
+    @Test func withoutCreditThereIsOneAttemptAndNobodyAboveTriesAgain() async throws {
+        let (credits, head) = try await run(.forward(to: "backend"), request: "mesh-retry-credit: 0\r\n", answers: [Self.answer(503)])
+        #expect(credits == ["0"])
+        #expect(status(head) == 503 && field("mesh-retry", head) == "no" && field("mesh-credit-spent", head) == "0")
+    }
+
+    @Test func theRootOfARequestGrants() async throws {
+        let (credits, head) = try await run(.forward(to: "backend"), request: "", answers: [Self.answer(503), Self.answer(200)])
+        #expect(credits == ["3", "2"])
+        #expect(status(head) == 200 && field("mesh-credit-spent", head) == nil)
+    }
+
+    @Test func aServiceThatIsNotOursGetsNone() async throws {
+        let (credits, head) = try await run(
+            .gateway, request: "", isExternal: true,
+            answers: [Self.answer(503, "mesh-credit-spent: 3\r\nmesh-retry: no\r\n"), Self.answer(200)])
+        #expect(credits == [nil, nil] && status(head) == 200)
+    }
+
+    @Test func callsOfOneHandlerShareIt() async throws {
+        let credits = Guarded<[String]>([])
+        let upstream = try ScriptedUpstream.answering { head in
+            credits.withLock { $0.append("\(head.contains("/first") ? "first" : "second") \(field("mesh-retry-credit", head) ?? "-")") }
+            return head.contains("/first") ? Self.answer(503) : Self.answer(200, "mesh-credit-spent: 0\r\n")
+        }
+        let runtime = Guarded<MeshRuntime?>(nil)
+        var options = MeshUnderTest.Options()
+        options.policy.breaker = nil
+        options.mode = .handler { request in
+            let runtime = runtime.withLock { $0! }
+            for path in ["/first", "/second"] {
+                _ = try await runtime.call("backend", path: path, context: CallContext(credit: request.context.credit))
+            }
+            return OutboundResponse(status: 200)
+        }
+        try await MeshUnderTest.run([upstream.address], options) { mesh in
+            runtime.withLock { $0 = mesh.runtime }
+            let head = try mesh.get("/", fields: "mesh-retry-credit: 2\r\n").head
+            #expect(field("mesh-credit-spent", head) == "1")
+            let without = try mesh.get("/").head
+            #expect(field("mesh-credit-spent", without) == nil)
+        }
+        #expect(credits.withLock { $0 } == ["first 1", "first 1", "second 1", "first 2", "first 1", "second 1"])
+    }
+}
