@@ -10,13 +10,14 @@ SHELL := /bin/bash
 RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked
 MESH := .build/release/mesh
 
-.PHONY: help setup build up down test check format lint clean
+.PHONY: help setup build up down test check fuzz format lint clean
 
 help:
 	@echo "make up      set up, build in release, start the shop, send an order, print its trace"
 	@echo "make down    stop the shop"
 	@echo "make test    set up, build in debug, run every test"
 	@echo "make check   what takes longer: format, thread sanitizer, large simulations, long fuzzing"
+	@echo "make fuzz    libFuzzer on the HTTP codec; SECONDS=600 make fuzz for ten minutes each"
 	@echo "make build   set up and build in release"
 	@echo "make format  format the sources"
 
@@ -40,6 +41,9 @@ test: setup
 
 check: setup lint
 	scripts/check
+
+fuzz:
+	@scripts/fuzz $(SECONDS)
 
 format:
 	@git ls-files -z '*.swift' | xargs -0 swift format format --in-place --configuration .swift-format --parallel

@@ -39,6 +39,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
@@ -118,7 +119,8 @@ let package = Package(
 
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("MeshModelTests", ["MeshModel"]),
-        tests("MeshHTTPTests", ["MeshHTTP", "MeshModel"]),
+        .target(name: "CodecChecks", dependencies: ["MeshHTTP"], path: "Tests/Fuzzers/CodecChecks", swiftSettings: strict),
+        tests("MeshHTTPTests", ["CodecChecks", "MeshHTTP", "MeshModel", nioCore, nioEmbedded, nioHTTP1]),
         tests("MeshPolicyTests", ["MeshPolicy"]),
         tests("MeshExchangeTests", ["MeshExchange"]),
         tests("SimulationTests", ["MeshSimulation"]),

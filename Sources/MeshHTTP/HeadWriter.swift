@@ -85,6 +85,8 @@ extension RequestHead {
         }
         sink.append(" HTTP/1.1\r\n")
         var dropping = dropping
+        // An old client waits for no 100, and nobody has looked at what else it expects (RFC 9110 10.1.1).
+        if minorVersion == 0 { dropping.insert(.expect) }
         if form == .absolute, !dropping.contains(.host), let authority {
             HeadWriter.field("host", bytes[authority], into: &sink)
             dropping.insert(.host)

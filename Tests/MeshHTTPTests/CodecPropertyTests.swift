@@ -1,4 +1,3 @@
-import Glibc
 import MeshHTTP
 import MeshModel
 import TestSupport
@@ -6,24 +5,6 @@ import Testing
 
 /// What must hold for every message, over seeds. `MESH_FUZZ_SECONDS` lets the loops run that long, each from a seed of its own.
 @Suite(.calculating) struct CodecPropertyTests {
-    /// Calls `body` with generators of new seeds: a fixed number of them, or until the time is over.
-    func forSeeds(_ count: Int, _ body: (inout MessageGenerator, UInt64) throws -> Void) rethrows {
-        guard let seconds = getenv("MESH_FUZZ_SECONDS").flatMap({ Double(String(cString: $0)) }), seconds > 0 else {
-            for seed in 0..<UInt64(count) {
-                var generator = MessageGenerator(seed: seed)
-                try body(&generator, seed)
-            }
-            return
-        }
-        var seeds = RandomSource.fromSystem()
-        let start = ContinuousClock.now
-        while ContinuousClock.now - start < .seconds(seconds) {
-            let seed = seeds.next()
-            var generator = MessageGenerator(seed: seed)
-            try body(&generator, seed)
-        }
-    }
-
     @Test func whatIsWrittenIsRead() throws {
         try forSeeds(600) { generator, seed in
             let (head, framing) = generator.request()
