@@ -70,7 +70,8 @@ extension Sidecar {
     private func runGroup(until signals: UnixSignalsSequence) async throws {
         try begin()
         // Shut down from last to first: requests are drained while what they need still runs.
-        let services = state.withLock { $0.services } + [Serving(sidecar: self)]
+        let workers = state.withLock { $0.services }.map { Worker(service: $0) }
+        let services: [any Service] = workers + [Serving(sidecar: self)]
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map {
@@ -94,6 +95,19 @@ extension Sidecar {
             throw error
         }
         await close()
+    }
+
+    /// What runs beside the requests. One that ends by being cancelled, once it is told to shut down, has ended as it should.
+    private struct Worker: Service {
+        let service: any Service
+
+        func run() async throws {
+            do {
+                try await service.run()
+            } catch is CancellationError where Task.isShuttingDownGracefully || Task.isCancelled {
+                // As `cancelWhenGracefulShutdown` ends what sleeps or waits in it.
+            }
+        }
     }
 
     /// The part of a sidecar that ends first; calls can be made until the others have ended too.
