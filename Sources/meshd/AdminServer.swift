@@ -6,6 +6,7 @@ import MeshAdminAPI
 import MeshModel
 import MeshTelemetry
 import NIOCore
+import ServiceLifecycle
 
 /// The admin API over the control socket: translates requests into questions to the daemon, and decides nothing itself.
 struct AdminServer {
@@ -13,7 +14,10 @@ struct AdminServer {
     let path: String
     let logger: Logger
 
-    /// Serves until the task is cancelled.
+    /// How long answers that are under way may take once nothing more is served.
+    private static let drainWithin = Duration.seconds(2)
+
+    /// Serves until the task is cancelled, and finishes what is being answered then.
     ///
     /// - Parameter whenListening: called once the socket takes connections.
     func run(whenListening: @escaping @Sendable () -> Void) async throws {
@@ -26,7 +30,16 @@ struct AdminServer {
                 whenListening()
             },
             logger: logger)
-        try await application.run()
+        var configuration = ServiceGroupConfiguration(services: [application], logger: logger)
+        configuration.maximumGracefulShutdownDuration = Self.drainWithin
+        let group = ServiceGroup(configuration: configuration)
+        // A task of its own: cancelled itself, the server would cut its connections and log that as its error.
+        let serving = Task { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await serving.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
     }
 
     private func routes() -> Router<BasicRequestContext> {
@@ -51,7 +64,8 @@ struct AdminServer {
             let query = try LogQuery(
                 service: parameters["service"].map(String.init), instance: parameters["instance"].map(String.init),
                 lines: parameters["lines"].map(String.init), follow: parameters["follow"].map(String.init))
-            return lines(of: try await daemon.logs(query))
+            // One who follows would hold up the end of the daemon.
+            return lines(of: try await daemon.logs(query).cancelOnGracefulShutdown())
         }
         router.get("/v1/traces") { request, _ in
             let parameters = request.uri.queryParameters
@@ -86,15 +100,15 @@ private func json(_ value: some Encodable) throws -> Response {
 /// A stream of values as JSON lines, each sent as soon as it is there.
 ///
 /// `whenSent` comes after the last line, or when nobody reads it any more.
-private func lines<Value: Encodable & Sendable>(
-    of stream: AsyncStream<Value>, whenSent: @escaping @Sendable () async -> Void = {}
-) -> Response {
+private func lines<Values: AsyncSequence & Sendable>(
+    of stream: Values, whenSent: @escaping @Sendable () async -> Void = {}
+) -> Response where Values.Element: Encodable & Sendable {
     // Its end is the stream's; a kept connection would hold up the end of the daemon.
     Response(
         status: .ok, headers: [.contentType: AdminAPI.jsonLinesType, .connection: "close"],
         body: ResponseBody { writer in
             do {
-                for await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
+                for try await value in stream { try await writer.write(ByteBuffer(bytes: try AdminJSON.line(value))) }
                 try await writer.finish(nil)
             } catch {
                 await whenSent()
