@@ -56,9 +56,9 @@ extension ReplicaMachine {
 
     func beginProbes(_ run: inout Run, _ now: Instant) {
         switch probes.ready {
-        case .probe(let probe): run.ready = Probing(probe, began: now)
+        case .probe(let probe): run.ready = Probing(probe, began: now, assumedPassing: run.isReady)
         case .reported: break
-        case .settled(let after): run.settlesAt = now + after
+        case .settled(let after): run.settlesAt = run.isReady ? nil : now + after
         }
         run.live = probes.live.map { Probing($0, began: now, assumedPassing: true) }
     }

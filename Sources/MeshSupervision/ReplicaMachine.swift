@@ -47,6 +47,17 @@ package struct ReplicaMachine: Hashable, Sendable {
         package var wakeAt: Instant?
     }
 
+    /// What the machine of an earlier daemon knew of the replica, for the one that takes it over.
+    package struct Past: Hashable, Sendable, Codable {
+        package var restarts: Int
+        package var state: State
+
+        package init(restarts: Int = 0, state: State = .unready) {
+            self.restarts = restarts
+            self.state = state
+        }
+    }
+
     struct Run: Hashable, Sendable {
         var number: Int
         var since: Instant
@@ -56,7 +67,7 @@ package struct ReplicaMachine: Hashable, Sendable {
         var isReady = false
         /// Nil until it was ready for the first time.
         var firstReady: Instant?
-        /// By when it must be ready; nil once it was, and for an adopted one, whose start is long over.
+        /// By when it must be ready; nil once it was.
         var readyBy: Instant?
         var settlesAt: Instant?
         var isDraining = false
@@ -79,12 +90,13 @@ package struct ReplicaMachine: Hashable, Sendable {
         case recovering(Run?, Ending?, retryAt: Instant?)
     }
 
-    package static let launchTimeout = Timespan.seconds(Int64(10))
     package static let recoverEvery = Timespan.seconds(Int64(1))
 
     package private(set) var probes: ProbeSet
     package private(set) var restart: RestartPolicy
     package private(set) var stopGrace: Timespan
+    /// Within which an incarnation must have been started or refused; over it, the shim is taken for dead.
+    package let launchTimeout: Timespan
     package private(set) var isWanted = false
     /// Starts after the first one, since the replica was last asked for.
     package private(set) var restarts = 0
@@ -95,9 +107,16 @@ package struct ReplicaMachine: Hashable, Sendable {
     var phase = Phase.idle
     private var runs = 0
     private var lastEndWasCrash = false
+    /// How what is adopted was seen last.
+    private let adoptedState: State
     var commands: [Command] = []
 
-    package init(probes: ProbeSet, restart: RestartPolicy, stopGrace: Timespan) {
+    package init(
+        probes: ProbeSet, restart: RestartPolicy, stopGrace: Timespan, launchTimeout: Timespan = .seconds(Int64(20)), past: Past = Past()
+    ) {
+        self.launchTimeout = launchTimeout
+        restarts = past.restarts
+        adoptedState = past.state
         self.probes = probes
         self.restart = restart
         self.stopGrace = stopGrace
@@ -127,6 +146,8 @@ package struct ReplicaMachine: Hashable, Sendable {
     }
 
     private var isCrashLoop: Bool { failures >= 2 && lastEndWasCrash }
+
+    package var past: Past { Past(restarts: restarts, state: state) }
 
     package var nextStart: Instant? { if case .waiting(let until) = phase { until } else { nil } }
 
@@ -188,7 +209,7 @@ package struct ReplicaMachine: Hashable, Sendable {
 
     package mutating func spawned(_ now: Instant) -> Effects {
         guard case .launching = phase else { return effects(now) }
-        let run = begin(now, isAdopted: false)
+        let run = begin(now)
         commands.append(.report(.running))
         if isWanted { phase = .running(run) } else { end(run, .stopping, now) }
         return effects(now)
@@ -238,11 +259,11 @@ package struct ReplicaMachine: Hashable, Sendable {
         switch phase {
         case .idle:
             isWanted = wanted ?? isWanted
-            let run = begin(now, isAdopted: true)
+            let run = begin(now, adoptedAs: adoptedState)
             commands.append(.report(.adopted))
             if isWanted { phase = .running(run) } else { end(run, .stopping, now) }
         case .recovering(let known, let ending, _):
-            let run = known ?? begin(now, isAdopted: true)
+            let run = known ?? begin(now)
             commands.append(.report(.adopted))
             if let ending { end(run, ending, now) } else if isWanted { phase = .running(run) } else { end(run, .stopping, now) }
         case .launching, .running, .ending, .waiting: break
@@ -273,15 +294,19 @@ package struct ReplicaMachine: Hashable, Sendable {
         commands += [.report(.launching), .start]
     }
 
-    private mutating func begin(_ now: Instant, isAdopted: Bool) -> Run {
+    /// - Parameter seen: for one that was running before; it goes on as it was seen last until a probe or it itself says otherwise,
+    ///   since that is what its callers know of it.
+    private mutating func begin(_ now: Instant, adoptedAs seen: State? = nil) -> Run {
         runs += 1
         var run = Run(number: runs, since: now)
-        run.startup = isAdopted ? nil : probes.startup.map { Probing($0, began: now) }
-        if run.startup == nil { beginProbes(&run, now) }
-        if isAdopted {
+        if seen == .ready || seen == .unready {
             run.firstReady = now
+            run.isReady = seen == .ready
+            beginProbes(&run, now)
             return run
         }
+        run.startup = probes.startup.map { Probing($0, began: now) }
+        if run.startup == nil { beginProbes(&run, now) }
         switch (probes.startup, probes.ready) {
         case (let startup?, _): run.readyBy = now + startup.within
         case (nil, .probe(let probe)): run.readyBy = now + probe.within
@@ -332,7 +357,7 @@ package struct ReplicaMachine: Hashable, Sendable {
         case .waiting(let until) where now >= until:
             restarts += 1
             launch(now)
-        case .launching(let since) where now >= since + Self.launchTimeout:
+        case .launching(let since) where now >= since + launchTimeout:
             reason = "its shim does not answer"
             phase = .recovering(nil, nil, retryAt: nil)
             commands += [.report(.shimLost), .replaceShim]
@@ -354,7 +379,7 @@ package struct ReplicaMachine: Hashable, Sendable {
         switch phase {
         case .idle: nil
         case .waiting(let until): until
-        case .launching(let since): since + Self.launchTimeout
+        case .launching(let since): since + launchTimeout
         case .ending(_, _, let killAt): killAt
         case .recovering(_, _, let retryAt): retryAt
         case .running(let run): run.wakeAt

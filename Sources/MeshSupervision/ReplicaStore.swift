@@ -9,6 +9,8 @@ package struct StoredReplica: Hashable, Sendable, Codable {
     package var isWanted: Bool
     /// As bound, in the order of `listen`.
     package var addresses: [SocketAddress]
+    /// Nil where an older daemon wrote it.
+    package var past: ReplicaMachine.Past?
 
     package func save(to folder: InstanceFolder) throws(SystemError) {
         let encoder = JSONEncoder()

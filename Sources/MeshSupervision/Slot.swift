@@ -27,12 +27,15 @@ final class Slot {
     /// Being taken in or removed: others wait.
     var isBusy = false
 
-    init(spec: ReplicaSpec, running: ReplicaSpec?, folder: InstanceFolder, addresses: [SocketAddress]) {
+    /// - Parameter stored: what an earlier daemon left, if one did.
+    init(spec: ReplicaSpec, stored: StoredReplica?, folder: InstanceFolder, launchTimeout: Timespan) {
         self.spec = spec
-        self.running = running
         self.folder = folder
-        self.addresses = addresses
-        machine = ReplicaMachine(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
+        running = stored?.running
+        addresses = stored?.addresses ?? []
+        machine = ReplicaMachine(
+            probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace, launchTimeout: launchTimeout,
+            past: stored?.past ?? ReplicaMachine.Past())
     }
 
     var isSettled: Bool {

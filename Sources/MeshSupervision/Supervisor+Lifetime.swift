@@ -24,7 +24,7 @@ extension Supervisor {
             guard slots[replica] == nil, InstanceFolder.problem(withReplicaName: replica) == nil,
                 let stored = StoredReplica.load(from: folder)
             else { continue }
-            let slot = Slot(spec: stored.wanted, running: stored.running, folder: folder, addresses: stored.addresses)
+            let slot = Slot(spec: stored.wanted, stored: stored, folder: folder, launchTimeout: configuration.launchTimeout)
             var adoption = Adoption(replica: replica, snapshot: nil, exits: [], problem: nil)
             do {
                 try folder.make()

@@ -10,8 +10,6 @@ extension Supervisor {
         case failure(String)
     }
 
-    static let answerTimeout = Timespan.seconds(Int64(5))
-
     /// Takes a slot in: with the shim that runs, or with a new one if only its service runs, or without.
     func open(_ slot: Slot, wanted: Bool) async throws(StartError) {
         slots[slot.spec.replica] = slot
@@ -50,7 +48,7 @@ extension Supervisor {
             let process = ProcessHandle(processID: shim.processID, startTime: shim.startTime)
         else { return }
         process.signal(mayLive ? SIGKILL : SIGTERM)
-        if await process.ended(by: SystemClock.now() + Self.answerTimeout) == nil { process.signal(SIGKILL) }
+        if await process.ended(by: SystemClock.now() + configuration.answerTimeout) == nil { process.signal(SIGKILL) }
     }
 
     /// A new shim, with the sockets that were bound for it.
@@ -70,7 +68,7 @@ extension Supervisor {
     /// Waits for the first message, then brings all that come to the machine; nil if there is no state to be had.
     private func follow(_ client: ShimClient, _ slot: Slot) async -> ShimState? {
         let alarm = Task {
-            try await SystemClock.sleep(until: SystemClock.now() + Self.answerTimeout)
+            try await SystemClock.sleep(until: SystemClock.now() + configuration.answerTimeout)
             client.disconnect()
         }
         var first: ShimEvent?
@@ -84,7 +82,7 @@ extension Supervisor {
                 slot.machine.reason = "its shim could not begin (\(stage)): \(SystemError.reason(code))"
             }
             client.disconnect()
-            await client.end(by: SystemClock.now() + Self.answerTimeout)
+            await client.end(by: SystemClock.now() + configuration.answerTimeout)
             return nil
         }
         slot.client = client
@@ -186,7 +184,7 @@ extension Supervisor {
         slot.client = nil
         slot.addresses = []
         client.send(.exit)
-        await client.end(by: SystemClock.now() + Self.answerTimeout)
+        await client.end(by: SystemClock.now() + configuration.answerTimeout)
     }
 
     // MARK: Recovery

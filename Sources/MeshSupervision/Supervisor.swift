@@ -11,12 +11,20 @@ package actor Supervisor {
         /// Short: it holds the sockets.
         package var runtimeFolder: String
         package var shimExecutable: String
+        /// For a shim to say its first word, or to end. It needs milliseconds; the rest is for a machine that is short of cores or memory.
+        package var answerTimeout: Timespan
 
-        package init(stateFolder: String, runtimeFolder: String, shimExecutable: String) {
+        package init(
+            stateFolder: String, runtimeFolder: String, shimExecutable: String, answerTimeout: Timespan = .seconds(Int64(10))
+        ) {
+            self.answerTimeout = answerTimeout
             self.stateFolder = stateFolder
             self.runtimeFolder = runtimeFolder
             self.shimExecutable = shimExecutable
         }
+
+        /// For an incarnation to be started, which may need a new shim first.
+        var launchTimeout: Timespan { answerTimeout * 2 }
     }
 
     package nonisolated let configuration: Configuration
@@ -45,7 +53,8 @@ package actor Supervisor {
             let folder = self.folder(spec.replica)
             do { try folder.make() } catch { throw .system(error) }
             let stored = StoredReplica.load(from: folder)
-            try await open(Slot(spec: spec, running: stored?.running, folder: folder, addresses: stored?.addresses ?? []), wanted: true)
+            let slot = Slot(spec: spec, stored: stored, folder: folder, launchTimeout: configuration.launchTimeout)
+            try await open(slot, wanted: true)
         }
         guard let slot = slots[spec.replica] else { return }
         slot.spec = spec
@@ -163,6 +172,10 @@ package actor Supervisor {
             case .replaceShim: Task { await self.recover(slot, replacing: true) }
             case .report(let report):
                 slot.note(report)
+                switch report {
+                case .ready, .unready: save(slot)
+                default: break
+                }
                 eventsOut.yield(
                     ReplicaEvent(report: report, snapshot: slot.snapshot(SystemClock.now()), at: SystemClock.unixTime()))
             }
@@ -214,7 +227,8 @@ package actor Supervisor {
     /// What can't be saved is only missed by a daemon that comes back: it goes on.
     func save(_ slot: Slot) {
         let stored = StoredReplica(
-            running: slot.running ?? slot.spec, wanted: slot.spec, isWanted: slot.machine.isWanted, addresses: slot.addresses)
+            running: slot.running ?? slot.spec, wanted: slot.spec, isWanted: slot.machine.isWanted, addresses: slot.addresses,
+            past: slot.machine.past)
         do { try stored.save(to: slot.folder) } catch { slot.machine.reason = slot.machine.reason ?? "\(error)" }
     }
 }

@@ -11,9 +11,9 @@ struct MachineBench {
 
     init(
         probes: ProbeSet = ProbeSet(ready: .probe(Probe(.http(path: "/healthz")))), restart: RestartPolicy = RestartPolicy(),
-        stopGrace: Timespan = .seconds(10)
+        stopGrace: Timespan = .seconds(10), past: ReplicaMachine.Past = .init()
     ) {
-        machine = ReplicaMachine(probes: probes, restart: restart, stopGrace: stopGrace)
+        machine = ReplicaMachine(probes: probes, restart: restart, stopGrace: stopGrace, past: past)
     }
 
     mutating func tell(_ fact: (inout ReplicaMachine, Instant) -> ReplicaMachine.Effects) -> [ReplicaMachine.Command] {
@@ -258,10 +258,41 @@ extension [ReplicaMachine.Command] {
         #expect(bench.exit(.unknown).reports.last == .stopped)
     }
 
+    @Test func whatIsAdoptedGoesOnAsItWasSeenLast() {
+        var ready = MachineBench(past: .init(restarts: 3, state: .ready))
+        #expect(ready.tell { $0.foundAlive($1, wanted: true) }.reports == [.adopted])
+        #expect(ready.machine.state == .ready)
+        #expect(ready.machine.restarts == 3)
+        // A probe that fails is believed as ever.
+        var reports: [ReplicaMachine.Report] = []
+        for _ in 0..<3 {
+            #expect(ready.pass(.seconds(Int64(1))).probes == [1])
+            reports += ready.tell { $0.probeFailed(.ready, run: 1, "no answer", $1) }.reports
+        }
+        #expect(reports == [.unready(reason: "no answer")])
+
+        var unready = MachineBench(past: .init(state: .unready))
+        #expect(unready.tell { $0.foundAlive($1, wanted: true) }.probes == [1], "it is asked at once")
+        #expect(unready.machine.state == .unready)
+
+        var starting = MachineBench(past: .init(state: .starting))
+        _ = starting.tell { $0.foundAlive($1, wanted: true) }
+        #expect(starting.machine.state == .starting)
+        #expect(starting.pass(.seconds(Int64(30))).reports.contains { if case .startFailed = $0 { true } else { false } })
+    }
+
+    @Test func whatIsFoundAfterItsShimWasLostInTheStartIsNotAssumedReady() {
+        var bench = MachineBench(past: .init(state: .ready))
+        _ = bench.start()
+        _ = bench.tell { $0.shimLost($1) }
+        _ = bench.tell { $0.foundAlive($1) }
+        #expect(bench.machine.state == .starting)
+    }
+
     @Test func aSilentShimIsReplaced() {
         var bench = MachineBench()
         _ = bench.start()
-        #expect(bench.pass(ReplicaMachine.launchTimeout).contains(.replaceShim))
+        #expect(bench.pass(bench.machine.launchTimeout).contains(.replaceShim))
     }
 
     /// Random facts against a model of the world: whatever happens, there is one child at most, and a stopped replica stays stopped.

@@ -12,7 +12,10 @@ struct SupervisorBench {
         self.slot = try slot ?? TestSlot(replica: "unused")
         let state = self.slot.folder.path.replacing("/instances/unused", with: "")
         supervisor = Supervisor(
-            .init(stateFolder: state, runtimeFolder: self.slot.folder.runtimeFolder, shimExecutable: TestSlot.shim))
+            .init(
+                stateFolder: state, runtimeFolder: self.slot.folder.runtimeFolder, shimExecutable: TestSlot.shim,
+                // Also where a sanitizer and a build take their part of two cores.
+                answerTimeout: .seconds(30)))
     }
 
     /// The same folders under a new daemon.
@@ -135,8 +138,14 @@ struct SupervisorBench {
         let bench = try SupervisorBench()
         try await bench.supervisor.start(bench.spec())
         try await bench.supervisor.start(bench.spec("echo-2"))
-        let first = try await bench.ready("echo-1")
+        var first = try await bench.ready("echo-1")
         let second = try await bench.ready("echo-2")
+        // What happened to it before stays known.
+        kill(try #require(first.processID), SIGKILL)
+        await eventually("it is back") {
+            await bench.supervisor.snapshot(of: "echo-1").map { $0.state == .ready && $0.restarts == 1 } ?? false
+        }
+        first = try await bench.ready("echo-1")
         await bench.supervisor.detach()
         kill(try #require(second.processID), SIGTERM)
         await eventually("its exit is recorded") { !ShimRecord.read(bench.folder("echo-2")).exits.isEmpty }
@@ -144,7 +153,9 @@ struct SupervisorBench {
         let next = try bench.successor()
         let adoptions = await next.supervisor.adopt(startsDead: true)
         #expect(adoptions.map(\.replica) == ["echo-1", "echo-2"])
-        #expect(adoptions.map { $0.exits.map(\.cause) } == [[], [.signal(SIGTERM)]])
+        #expect(adoptions.map { $0.exits.map(\.cause) } == [[.signal(SIGKILL)], [.signal(SIGTERM)]])
+        #expect(adoptions.first?.snapshot?.state == .ready, "before it was asked anything")
+        #expect(adoptions.first?.snapshot?.restarts == 1)
         let adopted = try await next.ready("echo-1")
         #expect(adopted.processID == first.processID)
         #expect(adopted.instance == first.instance)
