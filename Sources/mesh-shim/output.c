@@ -29,6 +29,7 @@ static int64_t dropped = 0, dropped_reported = 0;
 static int dropped_because = 0;
 static char incarnation[uuid_length + 1] = "-";
 static char last_error_line[error_line_limit + 1];
+static bool in_backtrace;
 
 static int open_fifo(const char *path) {
     struct stat status;
@@ -54,6 +55,7 @@ int output_descriptor(int stream) { return streams[stream].fifo; }
 void output_incarnation(const char *uuid) {
     snprintf(incarnation, sizeof incarnation, "%s", uuid);
     last_error_line[0] = 0;
+    in_backtrace = false;
 }
 const char *output_last_error_line(void) { return last_error_line; }
 int64_t output_position(void) { return log_length; }
@@ -122,15 +124,27 @@ static void add_line(const char *stream, const char *text, size_t length) {
     pending[pending_used++] = '\n';
 }
 
+static bool begins(const char *text, size_t length, const char *beginning) {
+    size_t wanted = strlen(beginning);
+    return length >= wanted && memcmp(text, beginning, wanted) == 0;
+}
+
+// The last line says why a process ended, but for a backtrace of the Swift runtime: there it is what came before, or its heading.
+static void keep_error_line(const char *text, size_t length) {
+    bool crashed = begins(text, length, "*** Program crashed: ");
+    if (in_backtrace && !crashed) return;
+    in_backtrace = crashed || begins(text, length, "*** Signal ");
+    if (in_backtrace && (!crashed || strstr(last_error_line, "Fatal error: "))) return;
+    size_t kept = length < error_line_limit ? length : error_line_limit;
+    memcpy(last_error_line, text, kept);
+    last_error_line[kept] = 0;
+    for (size_t i = 0; i < kept; i++)
+        if ((unsigned char)last_error_line[i] < ' ') last_error_line[i] = ' ';
+}
+
 static void end_line(struct stream *stream) {
     add_line(stream->name, stream->line, stream->used);
-    if (stream == &streams[1] && stream->used > 0) {
-        size_t kept = stream->used < error_line_limit ? stream->used : error_line_limit;
-        memcpy(last_error_line, stream->line, kept);
-        last_error_line[kept] = 0;
-        for (size_t i = 0; i < kept; i++)
-            if ((unsigned char)last_error_line[i] < ' ') last_error_line[i] = ' ';
-    }
+    if (stream == &streams[1] && stream->used > 0) keep_error_line(stream->line, stream->used);
     stream->used = 0;
 }
 

@@ -88,6 +88,9 @@ private struct ReplicaBuilder {
         service: String, tier: String, replica: String, version: String?, own: [MeshDocument.Variable]
     ) -> [String: String] {
         var environment = surroundings.environment.filter { !ShellEnvironment.isItsOwn($0.key) }
+        // The runtime of Swift looks up names for seconds while a process that crashed holds the requests of its callers.
+        environment["SWIFT_BACKTRACE"] =
+            environment["SWIFT_BACKTRACE"] ?? "interactive=no,color=no,symbolicate=off,threads=crashed,registers=none"
         for variable in own { environment[variable.name] = variable.value }
         environment["MESH_NAME"] = document.name
         environment["MESH_SERVICE"] = service

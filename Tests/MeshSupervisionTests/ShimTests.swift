@@ -46,6 +46,27 @@ import Testing
         #expect(slot.log.contains(" \(instance) err bad schema v7\n"))
     }
 
+    /// The last of many lines of a backtrace says nothing; what came before them does, or how they begin.
+    @Test(arguments: [
+        ("Shop/Stock.swift:7: Fatal error: Index out of range", "Shop/Stock.swift:7: Fatal error: Index out of range"),
+        ("info: ready", "*** Program crashed: Illegal instruction at 0x01 ***"),
+    ])
+    func aBacktraceIsNotTheReason(said: String, expected: String) async throws {
+        let slot = try TestSlot()
+        let client = try slot.launch()
+        var events = EventReader(client)
+        let backtrace =
+            "\\n*** Signal 4: Backtracing from 0x01... done ***\\n\\n*** Program crashed: Illegal instruction at 0x01 ***\\n\\n0  0x01\\n"
+        _ = try slot.specification(["sh", "-c", "printf '\(said)\\n\(backtrace)\\nBacktrace took 0.01s\\n' >&2; exit 1"])
+        client.send(.start)
+        _ = try await events.started()
+        #expect(try await events.exited().lastErrorLine == expected)
+        _ = try slot.specification(["sh", "-c", "echo next >&2; exit 1"])
+        client.send(.start)
+        _ = try await events.started()
+        #expect(try await events.exited().lastErrorLine == "next", "every incarnation begins anew")
+    }
+
     @Test func aSignalledEndIsTold() async throws {
         let slot = try TestSlot()
         let client = try slot.launch()
