@@ -51,7 +51,10 @@ package struct ExitReport: Hashable, Sendable {
 
 extension ExitReport: CustomStringConvertible {
     /// As `ps` shows it: `exit 1 after 0.3s: "bad schema v7"`.
-    package var description: String {
+    package var description: String { ending + (lastErrorLine.isEmpty ? "" : ": \"\(lastErrorLine)\"") }
+
+    /// Without what it said: `exit 1 after 0.3s`.
+    package var ending: String {
         let how =
             switch cause {
             case .code(let code): "exit \(code)"
@@ -63,7 +66,7 @@ extension ExitReport: CustomStringConvertible {
         let core = dumpedCore ? ", core dumped" : ""
         if case .notExecuted = cause { return how }
         let after = cause == .unknown ? "" : " after \(Self.text(ran))"
-        return how + core + after + (lastErrorLine.isEmpty ? "" : ": \"\(lastErrorLine)\"")
+        return how + core + after
     }
 
     static func text(_ span: Timespan) -> String {

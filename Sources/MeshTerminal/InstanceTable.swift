@@ -94,11 +94,7 @@ struct ServiceSummary {
 
     /// How the last failing instance ended, with the last thing it said.
     var trouble: String? {
-        guard let instance = instances.first(where: { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }),
-            let exit = instance.lastExit
-        else { return nil }
-        let line = instance.lastErrorLine.map { ": \"\(DisplayWidth.printable($0))\"" } ?? ""
-        return DisplayWidth.printable(exit) + line
+        instances.first { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }?.ending
     }
 
     private func joined(_ values: [String?]) -> String {
@@ -111,5 +107,14 @@ struct ServiceSummary {
         guard !address.hasPrefix("unix:"), let colon = address.lastIndex(of: ":") else { return nil }
         let digits = address[address.index(after: colon)...]
         return digits.isEmpty || !digits.allSatisfy(\.isNumber) ? nil : String(digits)
+    }
+}
+
+extension InstanceStatus {
+    /// How it ended last, and the last that it said: `exit 1 after 0.3s: "bad schema v7"`; nil if it never did.
+    var ending: String? {
+        lastExit.map { exit in
+            DisplayWidth.printable(exit) + (lastErrorLine.map { ": \"\(DisplayWidth.printable($0))\"" } ?? "")
+        }
     }
 }

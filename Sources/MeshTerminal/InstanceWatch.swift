@@ -24,13 +24,13 @@ package struct InstanceWatch: Sendable {
     private func change(from old: InstanceStatus?, to new: InstanceStatus) -> StyledText? {
         guard let old else { return StyledText("+ ", .green) + StyledText("\(new.instance) \(describe(new))") }
         if new.restarts > old.restarts {
-            let exit = new.lastExit.map { DisplayWidth.printable($0) } ?? "ended"
+            let exit = new.ending ?? "ended"
             let after = new.ready ? "running again" : describe(new)
             return StyledText("✗ ", .red) + StyledText("\(new.instance) \(exit); \(after)")
                 + StyledText("   mesh logs \(new.service)", .cyan)
         }
         if new.state == .crashLoop, old.state != .crashLoop {
-            let exit = new.lastExit.map { DisplayWidth.printable($0) } ?? "ended"
+            let exit = new.ending ?? "ended"
             return StyledText("✗ ", .red) + StyledText("\(new.instance) \(exit); \(describe(new))")
                 + StyledText("   mesh logs \(new.service)", .cyan)
         }

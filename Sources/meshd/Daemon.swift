@@ -240,12 +240,14 @@ extension ReplicaEvent {
 
 extension InstanceStatus {
     init(_ replica: ReplicaSnapshot, sample: (sample: ProcessSample, cpuPercent: Double)?) {
+        // Why it is not as it should be, where that is not just how it ended; what it said last has a field of its own.
+        let reason = replica.reason.flatMap { $0 == replica.lastExit?.description ? nil : $0 }
         self.init(
             service: replica.service, tier: replica.tier, instance: replica.replica, instanceID: replica.instance?.description,
             version: replica.version, state: InstanceState(rawValue: replica.state.rawValue) ?? .unready,
             ready: replica.state == .ready, pid: replica.processID.map(Int.init), address: replica.addresses.first?.description,
             restarts: replica.restarts, cpuPercent: sample?.cpuPercent, rssBytes: sample.map { Int($0.sample.residentBytes) },
-            startedAt: replica.startedAt.map(Timestamp.init), lastExit: replica.lastExit.map(String.init(describing:)) ?? replica.reason,
+            startedAt: replica.startedAt.map(Timestamp.init), lastExit: reason ?? replica.lastExit?.ending,
             lastErrorLine: replica.lastErrorLine, nextRestartIn: replica.nextRestartIn?.seconds)
     }
 }
