@@ -8,7 +8,7 @@ import Synchronization
 final class Console: Sendable {
     let output: TerminalTraits
     let messages: TerminalTraits
-    private let liveLines = Mutex(0)
+    private let liveLines = Mutex(LiveLines())
     private let isSilent: Bool
 
     init(wantedWidth: Int?, wantsColour: Bool, isSilent: Bool = false, environment: [String: String] = ProcessInfo.processInfo.environment)
@@ -33,16 +33,9 @@ final class Console: Sendable {
     /// Progress: writes over the lines that were live, settles some, and shows those that are live now.
     func show(_ update: ProgressUpdate) {
         guard !isSilent else { return }
-        liveLines.withLock { count in
-            var text = count > 0 ? "\u{1b}[\(count)A\u{1b}[J" : ""
-            text += messages.render(update.settled)
-            if messages.isLive {
-                let width = max(1, progressWidth ?? 80)
-                text += messages.render(update.live.map { $0.truncated(to: width) })
-                count = update.live.count
-            }
-            Self.write(text, to: STDERR_FILENO)
-        }
+        let width = max(1, progressWidth ?? 80)
+        // Written under the lock: lines of two threads don't mix.
+        liveLines.withLock { Self.write($0.replace(with: update, on: messages, width: width), to: STDERR_FILENO) }
     }
 
     /// Columns for lines that may be written over: the last one stays free, since a full line may wrap.

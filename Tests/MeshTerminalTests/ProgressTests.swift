@@ -4,6 +4,19 @@ import Testing
 @testable import MeshTerminal
 
 @Suite struct ProgressTests {
+    /// A Ctrl-C that was typed is echoed, and leaves the cursor in the third column.
+    @Test func liveLinesAreWrittenOverFromTheirFirstColumn() {
+        let terminal = TerminalTraits(width: 40, isLive: true)
+        var lines = LiveLines()
+        #expect(lines.replace(with: ProgressUpdate(settled: ["a"], live: ["· b", "· c"]), on: terminal, width: 40) == "a\n· b\n· c\n")
+        #expect(lines.replace(with: ProgressUpdate(settled: ["stopping"]), on: terminal, width: 40) == "\r\u{1b}[2A\u{1b}[Jstopping\n")
+        #expect(lines.replace(with: ProgressUpdate(settled: ["d"]), on: terminal, width: 40) == "d\n")
+
+        var piped = LiveLines()
+        #expect(piped.replace(with: ProgressUpdate(settled: ["a"], live: ["· b"]), on: TerminalTraits(), width: 40) == "a\n")
+        #expect(piped.replace(with: ProgressUpdate(settled: ["c"]), on: TerminalTraits(), width: 40) == "c\n")
+    }
+
     @Test func upAt80() {
         #expect(
             Example.up(Example.upEvents, width: 80) == """
