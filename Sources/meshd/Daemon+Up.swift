@@ -143,7 +143,9 @@ extension Daemon {
         await restartInTurn(outdated)
         for snapshot in await supervisor.settled(wave.map(\.replica)) where snapshot.state != .ready {
             let spec = wave.first { $0.replica == snapshot.replica }
-            throw failure(of: spec ?? wave[0], reason: snapshot.reason ?? snapshot.lastExit.map { "\($0)" } ?? "it did not get ready", nil)
+            throw failure(
+                of: spec ?? wave[0], reason: snapshot.reason ?? snapshot.lastExit.map { "\($0)" } ?? "it did not get ready",
+                saidBy: snapshot.instance)
         }
         reporting.cancel()
         await reporting.value
@@ -168,7 +170,9 @@ extension Daemon {
         }
     }
 
-    private func failure(of spec: ReplicaSpec, reason: String, _ error: StartError?) -> UpFailure {
+    /// - Parameter instance: the incarnation that failed, if it came so far; the log has earlier ones too.
+    private func failure(of spec: ReplicaSpec, reason: String, _ error: StartError? = nil, saidBy instance: InstanceID? = nil) -> UpFailure
+    {
         var hint = "mesh logs --service \(spec.service)"
         var reason = reason
         if case .listen(let listening) = error, listening.isInUse, case .tcp(_, let port) = listening.address {
@@ -178,8 +182,7 @@ extension Daemon {
         let folder = InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: spec.replica)
         return UpFailure(
             tier: spec.tier, service: spec.service, instance: spec.replica, reason: reason, hint: hint,
-            // What was never started has said nothing; its log speaks of earlier runs.
-            output: error == nil ? LogFile(path: folder.log).lastLines(5).map(\.text) : [])
+            output: instance.map { LogFile(path: folder.log).lastLines(5, of: $0.description).map(\.text) } ?? [])
     }
 
     /// What this `up` started is stopped again; what ran before goes on.

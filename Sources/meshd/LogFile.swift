@@ -7,6 +7,8 @@ struct LogFile: Sendable {
 
     struct Line: Hashable, Sendable {
         var time: Timestamp
+        /// The incarnation that wrote it.
+        var instance: String
         /// Whether the instance wrote it to its standard error.
         var isError: Bool
         var text: String
@@ -16,6 +18,7 @@ struct LogFile: Sendable {
             let fields = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
             guard fields.count == 4, let time = Timestamp(fields[0]) else { return nil }
             self.time = time
+            instance = String(fields[1])
             isError = fields[2] != "out"
             text = String(fields[3])
         }
@@ -24,8 +27,8 @@ struct LogFile: Sendable {
     /// How much of the end of a file is looked at for its last lines.
     private static let longestLook = 8 << 20
 
-    /// The last `count` lines, oldest first; none if there is no log.
-    func lastLines(_ count: Int) -> [Line] { read(last: count).lines }
+    /// The last of the last `count` lines that an incarnation wrote, oldest first; none if there is no log.
+    func lastLines(_ count: Int, of instance: String) -> [Line] { read(last: count).lines.filter { $0.instance == instance } }
 
     /// The last `count` lines, and where the file goes on.
     func read(last count: Int) -> (lines: [Line], end: UInt64) {
