@@ -18,6 +18,7 @@ extension Daemon {
             let replicas = await supervisor.snapshot()
             let order = applied?.deployment.stopOrder ?? Self.stopOrder(of: replicas)
             let progress = Mutex(DownProgress(replicas))
+            for tier in progress.withLock({ $0.all }) { continuation.yield(.tier(tier)) }
             await supervisor.stopAll(order: now ? [] : order, atOnce: now) { gone in
                 let tier = progress.withLock { $0.isGone(gone, after: (SystemClock.now() - start).seconds) }
                 if let tier { continuation.yield(.tier(tier)) }
@@ -56,6 +57,9 @@ private struct DownProgress: Sendable {
             places[replica.replica] = (tier, service)
         }
     }
+
+    /// As it is before anything is gone.
+    var all: [TierProgress] { tiers.map { TierProgress(tier: $0.name, services: $0.services, isDone: false, seconds: 0) } }
 
     mutating func isGone(_ replica: String, after seconds: Double) -> TierProgress? {
         guard let (tier, service) = places[replica] else { return nil }
