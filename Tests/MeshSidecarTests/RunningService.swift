@@ -1,6 +1,8 @@
 import Foundation
 import Logging
+import MeshExchange
 import MeshModel
+import MeshPolicy
 import MeshSidecar
 import ServiceLifecycle
 
@@ -32,8 +34,9 @@ struct RunningService: Sendable {
     ) async throws -> Result {
         let folder = try Folder()
         let path = "\(folder.path)/s"
-        let sidecar = try Sidecar(
-            .standalone(name, calling: calls.mapValues { "unix:\($0)" }, listen: "unix:\(path)", stateFolder: folder.path), threads: 1)
+        let configuration = try SidecarConfiguration.standalone(
+            name, calling: calls.mapValues { "unix:\($0)" }, listen: "unix:\(path)", stateFolder: folder.path)
+        let sidecar = try Sidecar(configuration.patient, threads: 1)
         try setup(sidecar)
         return try await run(sidecar) {
             _ = try await sidecar.addresses()
@@ -60,5 +63,17 @@ struct RunningService: Sendable {
         _ target: String, method: String = "GET", fields: [String: String] = [:], body: String? = nil
     ) async throws -> RawClient.Answer {
         try await RawClient.get(target, at: path, method: method, fields: fields, body: body)
+    }
+}
+
+extension SidecarConfiguration {
+    /// With timeouts on its edges that say something about the services, not about a machine that builds besides: a minute each.
+    fileprivate var patient: SidecarConfiguration {
+        guard case .fixed(var snapshot, let listen, let stateFolder) = source else { return self }
+        for index in snapshot.destinations.indices {
+            snapshot.destinations[index].policy.timeout = .seconds(60)
+            snapshot.destinations[index].policy.connectTimeout = .seconds(60)
+        }
+        return SidecarConfiguration(.fixed(snapshot, listen: listen, stateFolder: stateFolder))
     }
 }
