@@ -20,6 +20,7 @@ final class RunningCommand: Sendable {
 
     private let process: Process
     private let collected = Guarded(Collected())
+    /// On threads of their own: the shared ones are as many as there are cores, and a program that stays would hold two of them.
     private let readers = DispatchGroup()
 
     init(_ program: String, _ arguments: [String], environment: [String: String], folder: URL) throws {
@@ -41,15 +42,17 @@ final class RunningCommand: Sendable {
     private func collect(from pipe: Pipe, into store: @escaping @Sendable (inout Collected, Data) -> Void) {
         let handle = pipe.fileHandleForReading
         let descriptor = handle.fileDescriptor
-        DispatchQueue.global().async(group: readers) {
+        readers.enter()
+        Thread.detachNewThread { [self] in
             withExtendedLifetime(pipe) {
                 var chunk = [UInt8](repeating: 0, count: 65536)
                 while true {
                     let count = read(descriptor, &chunk, chunk.count)
                     if count <= 0 { break }
-                    self.collected.withLock { store(&$0, Data(chunk[0..<count])) }
+                    collected.withLock { store(&$0, Data(chunk[0..<count])) }
                 }
             }
+            readers.leave()
         }
     }
 
@@ -68,9 +71,11 @@ final class RunningCommand: Sendable {
             kill(process.processIdentifier, SIGKILL)
         }
         process.waitUntilExit()
-        // A background process may have inherited the pipes: the readers are given a moment, not for ever.
-        _ = readers.wait(timeout: .now() + 2)
-        return CommandRun(status: ended ? process.terminationStatus : -1, output: output, errors: errors)
+        // A process in the background that has inherited the pipes would hold them open: that is an error of the command.
+        let isComplete = readers.wait(timeout: .now() + 30) == .success
+        return CommandRun(
+            status: ended && isComplete ? process.terminationStatus : -1, output: output,
+            errors: errors + (isComplete ? "" : "\n(somebody still holds its output open)"))
     }
 }
 

@@ -1,5 +1,6 @@
 import Curl
 import Foundation
+import MeshModel
 import Testing
 
 /// What happens to processes when they, their shims or the daemon die, and what is left of them.
@@ -100,6 +101,10 @@ extension RealProcesses {
             let up = try mesh.mesh("up", "-d")
             #expect(up.status == 1)
             #expect((up.errors + up.output).contains("bad schema v7"), "\(up.errors)")
+            #expect(try mesh.mesh("ps", "--json").objects.contains { $0["state"] as? String == "crash_loop" })
+            let table = try mesh.mesh("ps", "--width", "100").output
+            #expect(table.contains(/\n +└ exit 1 after [0-9.]+m?s: "bad schema v7" +mesh logs echo/), "\(table)")
+            #expect(table.contains(/echo +enterprise +0\/1 .*crash loop, next try [0-9.]+s/), "\(table)")
         }
 
         @Test func twoMeshesRunSideBySideAndAreFoundByTheirStateFolder() throws {
@@ -131,35 +136,95 @@ extension RealProcesses {
             #expect(mesh.processes.isEmpty)
 
             // A request that is still under way holds the drain up; the second signal does not wait for it.
-            try mesh.write(
-                Self.chain.replacing("mesh: chain", with: "mesh: chain\ndefaults: { timeout: 30s }")
-                    .replacing("routes:", with: "deadline: 30s, routes:").replacing("echo: {}", with: "echo: { timeout: 30s }"))
             let again = try mesh.start(["up"])
             #expect(Wait.until(30) { (again.output + again.errors).contains("ready in") }, "\(again.errors)")
-            let slow = CurlRequest("GET", try mesh.gateway + "/slow?s=20")
-            Thread.detachNewThread { _ = try? TestMesh.client.send(slow) }
-            // That it reached the service is seen by its connection.
-            #expect(try Wait.until(15) { try mesh.connections(to: "echo") > 0 })
+            let reader = try SlowReader(mesh.gateway + "/bytes/\(64 << 20)")
+            defer { reader.leave() }
+            try #require(reader.hasBegun(within: 30), "\(reader.outcome)")
             again.signal(SIGINT)
-            #expect(Wait.until(5) { again.errors.contains("stopping") })
+            #expect(Wait.until(10) { again.errors.contains("stopping") }, "\(again.errors)")
             again.signal(SIGINT)
-            let ended = again.end(within: 5)
+            let ended = again.end(within: 10)
             #expect(ended.status == 130, "\(ended.errors)")
-            #expect(Wait.until(5) { mesh.processes.isEmpty })
+            #expect(Wait.until(10) { mesh.processes.isEmpty })
+        }
+
+        @Test func aKilledForegroundLeavesTheMeshToTheNextCommand() throws {
+            let mesh = try TestMesh(Self.chain)
+            func start() throws -> [Int32] {
+                let up = try mesh.start(["up"])
+                #expect(Wait.until(30) { up.errors.contains("Ctrl-C stops everything") }, "\(up.errors)")
+                let instances = try mesh.instances.compactMap { ($0["pid"] as? Int).map(Int32.init) }.sorted()
+                up.signal(SIGKILL)
+                #expect(up.end(within: 10).status == SIGKILL)
+                return instances
+            }
+            let first = try start()
+            #expect(first.count == 4)
+            #expect(try mesh.send("GET", "/").status == 200, "it goes on without who started it")
+            // Another one in the foreground takes over what runs; then one that only stops it.
+            #expect(try start() == first)
+            let down = try mesh.mesh("down")
+            #expect(down.status == 0, "\(down.errors)")
+            #expect(mesh.processes.isEmpty)
+        }
+
+        @Test func aPlainDownLeavesNoErrorBehind() throws {
+            let shop = try TestMesh.shop()
+            try shop.up()
+            #expect(try shop.send("GET", "/catalog").status == 200)
+            // Somebody follows the logs, and another keeps a connection to the daemon.
+            let follower = try shop.start(["logs", "-f"])
+            #expect(Wait.until(10) { follower.output.contains("ready") }, "\(follower.output)\(follower.errors)")
+            let down = try shop.mesh("down")
+            #expect(down.status == 0, "\(down.errors)")
+            #expect(!shop.daemonLog.contains("error"), "\(shop.daemonLog)")
+            #expect(follower.end(within: 10).status == 0, "\(follower.errors)")
+            // Every instance ended by itself and well, in the middle of whatever it did.
+            for exit in try shop.exits() { #expect(exit.contains(" how=code value=0 "), "\(exit)") }
+            #expect(try shop.exits().count == 11)
         }
     }
 }
 
+/// Asks for a large answer and, once it has begun, reads no further: a request that stays under way for as long as the test wants.
+final class SlowReader: Sendable {
+    private let begun = DispatchSemaphore(value: 0)
+    private let mayGoOn = DispatchSemaphore(value: 0)
+    private let result = Guarded("no answer yet")
+
+    init(_ url: String) {
+        Thread.detachNewThread {
+            let outcome = Result { () throws(CurlError) in
+                try TestMesh.client.stream(CurlRequest("GET", url, timeout: nil)) { _ in
+                    self.begun.signal()
+                    self.mayGoOn.wait()
+                    return .stop
+                }
+            }
+            self.result.withLock { $0 = "\(outcome)" }
+            self.begun.signal()
+        }
+    }
+
+    /// Whether the answer began within `bound` seconds.
+    func hasBegun(within bound: TimeInterval) -> Bool {
+        begun.wait(timeout: .now() + bound) == .success && outcome == "no answer yet"
+    }
+
+    func leave() { mayGoOn.signal() }
+
+    /// How it ended, for a message.
+    var outcome: String { result.withLock { $0 } }
+}
+
 extension TestMesh {
-    /// How many connections the instances of a service have taken, as the kernel counts them by the path of their sockets.
-    func connections(to service: String) throws -> Int {
-        let paths = try instances.filter { $0["service"] as? String == service }.compactMap { $0["address"] as? String }
-            .map { String($0.dropFirst(5)) }
-        let table = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8)
-        // State 03: connected. The listening socket itself is in state 01.
-        return table.split(separator: "\n").count { line in
-            let fields = line.split(separator: " ")
-            return fields.count == 8 && fields[5] == "03" && paths.contains(String(fields[7]))
+    /// How incarnations ended, as their shims wrote it down.
+    func exits() throws -> [String] {
+        let instances = stateFolder.appending(path: "instances")
+        return try FileManager.default.contentsOfDirectory(atPath: instances.path()).flatMap { replica in
+            try String(contentsOf: instances.appending(path: replica).appending(path: "record"), encoding: .utf8)
+                .split(separator: "\n").filter { $0.hasPrefix("exit ") }.map { "\(replica): \($0)" }
         }
     }
 
