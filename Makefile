@@ -39,8 +39,8 @@ test: setup
 	@# Meshes of real processes come after the rest, which would keep both cores from them.
 	swift test --skip-build --filter IntegrationTests
 
-check: setup lint
-	scripts/check
+check: setup
+	@scripts/check
 
 fuzz:
 	@scripts/fuzz $(SECONDS)
