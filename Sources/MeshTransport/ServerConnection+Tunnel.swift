@@ -53,7 +53,7 @@ extension ServerConnection {
             return
         }
         reading = .discarding
-        loop.setTimer(self, due: loop.now + Self.lingerTime)
+        loop.setTimer(self, due: loop.now + UpstreamConnection.tunnelEndTime)
         outputEnd.assumeIsolated().whenComplete { [self] _ in
             if !isClosed { self.context?.close(promise: nil) }
         }

@@ -29,12 +29,15 @@ extension UpstreamConnection {
         context.close(mode: .output, promise: promise)
     }
 
-    /// Both sides have ended: closed as soon as the socket has all that was written, and soon in any case.
+    /// For a slow reader to take what was written before both sides ended: the idle time of a stream, since less would cut it off.
+    static let tunnelEndTime = Timespan.seconds(300)
+
+    /// Both sides have ended: closed as soon as the socket has all that was written, and in any case some time later.
     func finishTunnel() {
         guard let context, case .leased = phase, call != nil else { return }
         call = nil
         phase = .draining(left: 0)
-        loop.setTimer(self, due: loop.now + Self.drainTime)
+        loop.setTimer(self, due: loop.now + Self.tunnelEndTime)
         let written: EventLoopFuture<Void>
         if let outputEnd {
             written = outputEnd
