@@ -15,6 +15,7 @@ extension ConfigurationNode {
     var duration: Timespan? { known(.duration(canBeZero: true)).flatMap { Quantity.duration($0.text) } }
     var size: Int? { known(.size).flatMap { Quantity.size($0.text) } }
     var share: Double? { known(.share).flatMap { $0.number ?? Quantity.percentage($0.text) } }
+    var sigma: Double? { known(.number(above: 0, upTo: 10))?.number }
     var rate: Double? { known(.rate).flatMap { Quantity.rate($0.text) } }
     var url: MeshURL? { known(.url).flatMap { MeshURL($0.text) } }
 

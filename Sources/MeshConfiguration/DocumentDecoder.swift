@@ -229,6 +229,7 @@ extension DocumentDecoder {
             connectTimeout: node["connect_timeout"]?.duration ?? standard.connectTimeout,
             idleTimeout: node["idle_timeout"]?.duration ?? standard.idleTimeout, retry: retry(node["retry"]),
             breaker: node["breaker"]?.isOff == true ? nil : breaker(node["breaker"]),
+            eject: node["eject"]?.isOff == true ? nil : ejection(node["eject"]), balance: balance(node["balance"]),
             bulkhead: BulkheadPolicy(
                 calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
@@ -275,6 +276,22 @@ extension DocumentDecoder {
             }
         }
         return conditions
+    }
+
+    private func ejection(_ node: ConfigurationNode?) -> EjectionPolicy {
+        let standard = EjectionPolicy()
+        return EjectionPolicy(
+            sigma: node?["sigma"]?.sigma ?? standard.sigma, most: node?["max"]?.share ?? standard.most)
+    }
+
+    private func balance(_ node: ConfigurationNode?) -> BalancePolicy {
+        if node?.word("round_robin") != nil { return .roundRobin }
+        if node?.word("least_requests") != nil { return .leastRequests }
+        guard let hash = node?["hash"] else { return .p2c }
+        if let name = hash["header"]?.text { return .hash(on: .header(name: name.lowercased())) }
+        if let name = hash["cookie"]?.text { return .hash(on: .cookie(name: name)) }
+        // `source: false` asks for nothing.
+        return hash["source"]?.boolean == false ? .p2c : .hash(on: .source)
     }
 
     private func breaker(_ node: ConfigurationNode?) -> BreakerPolicy {

@@ -12,6 +12,8 @@ package final class Destination: Sendable {
     package let tier: String
     package let policy: CallPolicy
     package let isExternal: Bool
+    /// Whose hash `RequestFacts.affinity` has to be; nil where no value decides.
+    package let affinityKey: HashKey?
     private let edge: Edge
 
     /// What outlives a snapshot.
@@ -28,6 +30,7 @@ package final class Destination: Sendable {
         tier = configuration.tier
         policy = configuration.policy
         isExternal = configuration.isExternal
+        if case .hash(let key) = configuration.policy.balance { affinityKey = key } else { affinityKey = nil }
         if let previous {
             edge = previous.edge
             edge.state.withLock { $0.update(configuration, replicas: replicas, now: now) }
@@ -43,9 +46,9 @@ package final class Destination: Sendable {
 
     // MARK: What an exchange asks and reports
 
-    func admit(traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
+    func admit(affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
         let connected = edge.connected.load(ordering: .relaxed)
-        return edge.state.withLock { $0.admit(connected: connected, traceID: traceID, now: now, random: &random) }
+        return edge.state.withLock { $0.admit(connected: connected, affinity: affinity, traceID: traceID, now: now, random: &random) }
     }
 
     func attemptConnected() { edge.connected.wrappingAdd(1, ordering: .relaxed) }
@@ -78,8 +81,10 @@ package final class Destination: Sendable {
     }
 
     /// An endpoint for the next attempt: one that was not tried, while there is any.
-    func selectAgain(tried: borrowing AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Selection {
-        edge.state.withLock { $0.selectAgain(tried: tried, traceID: traceID, now: now, random: &random) }
+    func selectAgain(
+        tried: borrowing AttemptLog, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Selection {
+        edge.state.withLock { $0.selectAgain(tried: tried, affinity: affinity, traceID: traceID, now: now, random: &random) }
     }
 
     /// A call that was admitted is over, and its last attempt with it, where one was running.

@@ -33,6 +33,9 @@ package struct DestinationStatistics: Sendable {
     package var endpoints: [EndpointStatistics]
     /// The latest changes of state, oldest first.
     package var events: [BreakerEvent]
+    /// Fewer than half of the endpoints are in use, so that calls go to ejected ones too.
+    package var isPanicking: Bool
+    package var ejections: [EjectionEvent]
 }
 
 package struct EndpointStatistics: Sendable {
@@ -44,6 +47,7 @@ package struct EndpointStatistics: Sendable {
     package var breaker: Breaker.Condition
     package var window: SlidingWindow.Counts
     package var takesNoCalls: Bool
+    package var isEjected: Bool
 }
 
 /// A breaker changed its state.
@@ -79,8 +83,9 @@ extension EdgeState {
                 return EndpointStatistics(
                     instance: slot.instance, version: reference.endpoint.version, inFlight: Int(slot.inFlight),
                     latency: slot.load.isKnown ? Timespan(nanoseconds: Int64(slot.load.current(now: now))) : nil,
-                    breaker: slot.breaker.condition, window: slot.breaker.counts, takesNoCalls: slot.takesNoCalls)
+                    breaker: slot.breaker.condition, window: slot.breaker.counts, takesNoCalls: slot.takesNoCalls,
+                    isEjected: slot.isEjected)
             },
-            events: events.kept)
+            events: events.kept, isPanicking: isPanicking, ejections: ejectionEvents.kept)
     }
 }

@@ -3,24 +3,52 @@ import MeshPolicy
 
 extension EdgeState {
     /// The endpoint for a first attempt: a version by weight, then one of its endpoints; nil where no breaker lets any through.
-    mutating func select(now: Instant, random: inout RandomSource) -> Int32? {
-        if groups.count == 1 { return select(in: 0, now: now, random: &random) }
+    mutating func select(affinity: UInt64?, now: Instant, random: inout RandomSource) -> Int32? {
+        if groups.count == 1 { return select(in: 0, affinity: affinity, now: now, random: &random) }
         let drawn = WeightedChoice.draw(of: groups.count, random: &random) {
             groups[$0].weight
         } isUsable: {
             !groups[$0].available.isEmpty || dueProbe(in: $0, now: now) != nil
         }
         guard let drawn else { return nil }
-        return select(in: drawn, now: now, random: &random)
+        return select(in: drawn, affinity: affinity, now: now, random: &random)
     }
 
-    private func select(in group: Int, now: Instant, random: inout RandomSource) -> Int32? {
+    private mutating func select(in group: Int, affinity: UInt64?, now: Instant, random: inout RandomSource) -> Int32? {
         // A probe goes first: a balancer would hardly choose an endpoint that has just failed.
         if takerCount > availableCount, let probe = dueProbe(in: group, now: now) { return probe }
         let count = groups[group].available.count
         guard count > 1 else { return groups[group].available.first }
+        switch policy.balance {
+        case .p2c, .leastRequests: break
+        case .roundRobin:
+            if let slot = turn(in: group, now: now, random: &random) { return slot }
+        case .hash:
+            if let affinity, let slot = place(of: affinity, in: group, where: { _ in true }) { return slot }
+        }
         let (first, second) = PowerOfTwoChoices.draw(of: count, random: &random)
         return cheaper(groups[group].available[first], groups[group].available[second], now: now, random: &random)
+    }
+
+    /// Whose turn it is; one that is ramping up lets some of its turns pass.
+    private mutating func turn(in group: Int, now: Instant, random: inout RandomSource) -> Int32? {
+        let members = groups[group].members
+        // Taken out, so that it is not copied when it changes.
+        guard var turns = groups[group].turns.take() else { return nil }
+        defer { groups[group].turns = turns }
+        return turns.turn { position in
+            let slot = Int(members[position])
+            return slots[slot].isAvailable(inPanic: isPanicking) && slots[slot].ramp.admits(now: now, random: &random)
+        }.map { members[$0] }
+    }
+
+    /// The endpoint that a value leads to, of those that are available and have room.
+    private func place(of affinity: UInt64, in group: Int, where isWanted: (Int32) -> Bool) -> Int32? {
+        guard let ring = groups[group].ring else { return nil }
+        let bound = HashRing.bound(underWay: active, endpoints: groups[group].available.count)
+        return ring.member(for: affinity) { slot in
+            isWanted(slot) && slots[Int(slot)].isAvailable(inPanic: isPanicking) && slots[Int(slot)].inFlight < bound
+        }
     }
 
     private func dueProbe(in group: Int, now: Instant) -> Int32? {
@@ -32,7 +60,12 @@ extension EdgeState {
         let firstStands = slots[Int(first)].ramp.admits(now: now, random: &random)
         let secondStands = slots[Int(second)].ramp.admits(now: now, random: &random)
         if firstStands != secondStands { return firstStands ? first : second }
-        return slots[Int(second)].cost(now: now) < slots[Int(first)].cost(now: now) ? second : first
+        return cost(second, now: now) < cost(first, now: now) ? second : first
+    }
+
+    private func cost(_ slot: Int32, now: Instant) -> Double {
+        guard case .leastRequests = policy.balance else { return slots[Int(slot)].cost(now: now) }
+        return Double(slots[Int(slot)].inFlight + 1) * slots[Int(slot)].inverseWeight
     }
 
     // MARK: After a first attempt
@@ -51,7 +84,16 @@ extension EdgeState {
 
     /// An endpoint that the call has not tried, by two choices over all versions; a probe only where nothing else is left,
     /// since this call has had trouble enough.
-    mutating func select(otherThan tried: borrowing AttemptLog, now: Instant, random: inout RandomSource) -> Int32? {
+    mutating func select(
+        otherThan tried: borrowing AttemptLog, affinity: UInt64?, now: Instant, random: inout RandomSource
+    ) -> Int32? {
+        if let affinity {
+            for group in groups.indices {
+                var isTried: [Int32] = []
+                for slot in groups[group].members where !isUntried(slot, tried) { isTried.append(slot) }
+                if let slot = place(of: affinity, in: group, where: { !isTried.contains($0) }) { return slot }
+            }
+        }
         var first: Int32?
         var second: Int32?
         var seen = 0

@@ -7,6 +7,7 @@ extension EdgeState {
         budget = RetryBudget(configuration.policy.retry, replicas: replicas, now: now)
         breaker = Breaker(policy: configuration.policy.breaker ?? BreakerPolicy(), now: now)
         counters.replicas = replicas
+        scheduleComparison(now: now)
         place(configuration, ramp: .settled, now: now)
     }
 
@@ -26,9 +27,16 @@ extension EdgeState {
                 slots[index].breaker = Breaker(following: slots[index].breaker, policy: policy.breaker, now: now)
             }
         }
+        if policy.eject != previous.eject { scheduleComparison(now: now) }
         // Where nobody was before, nobody has to be spared.
         let isFirst = groups.allSatisfy(\.isEmpty)
         place(configuration, ramp: isFirst ? .settled : SlowStart(from: now, length: policy.slowStart), now: now)
+    }
+
+    private mutating func scheduleComparison(now: Instant) {
+        if policy.eject == nil { readmitAll() }
+        nextComparison = policy.eject.map { now + $0.interval } ?? .distantFuture
+        nextEjectionCheck = slots.reduce(nextComparison) { $1.isEjected ? min($0, $1.ejectedUntil) : $0 }
     }
 
     private mutating func place(_ configuration: DestinationConfiguration, ramp: SlowStart, now: Instant) {
@@ -50,7 +58,7 @@ extension EdgeState {
             slots[index].isGone = true
             if slots[index].inFlight == 0 { vacate(Int32(index)) }
         }
-        regroup(configuration.versions)
+        regroup(configuration.versions, now: now)
     }
 
     private mutating func newSlot(_ instance: InstanceID, _ policy: CallPolicy, ramp: SlowStart, now: Instant) -> Int32 {
@@ -73,11 +81,12 @@ extension EdgeState {
             slot.generation += 1
             slot.isGone = false
             slot.takesNoCalls = true
+            slot.isEjected = false
         }
         vacant.append(index)
     }
 
-    private mutating func regroup(_ versions: [VersionWeight]) {
+    private mutating func regroup(_ versions: [VersionWeight], now: Instant) {
         groups = versions.map { VersionGroup(name: $0.name, weight: $0.weight) }
         // Of a version that has no weight, or where a service has one version only.
         groups.append(VersionGroup(name: nil, weight: versions.isEmpty ? 1 : 0))
@@ -89,11 +98,31 @@ extension EdgeState {
         if groups.count > 1, !slots.contains(where: { $0.reference != nil && Int($0.group) == groups.count - 1 }) { groups.removeLast() }
         takerCount = 0
         availableCount = 0
+        ejectedCount = slots.count { $0.takesCalls && $0.isEjected }
+        for index in slots.indices where slots[index].takesCalls { groups[Int(slots[index].group)].members.append(Int32(index)) }
+        for group in groups.indices { arrange(group) }
         for index in slots.indices where slots[index].reference != nil { list(Int32(index)) }
+        reconsiderPanic(now: now)
     }
 
-    /// Puts a slot into the list that its breaker asks for.
-    mutating func relist(_ index: Int32) {
+    /// What its balancer keeps of a group as a whole.
+    private mutating func arrange(_ group: Int) {
+        func weight(_ slot: Int32) -> Double { slots[Int(slot)].reference?.endpoint.weight ?? 0 }
+        let members = groups[group].members
+        switch policy.balance {
+        case .p2c, .leastRequests: break
+        case .roundRobin: groups[group].turns = SmoothRoundRobin(weights: members.map(weight))
+        case .hash: groups[group].ring = HashRing(members.map { (place: $0, id: slots[Int($0)].instance, weight: weight($0)) })
+        }
+    }
+
+    /// Puts a slot into the list where it belongs now.
+    mutating func relist(_ index: Int32, now: Instant) {
+        move(index)
+        reconsiderPanic(now: now)
+    }
+
+    mutating func move(_ index: Int32) {
         let group = Int(slots[Int(index)].group)
         if let position = groups[group].available.firstIndex(of: index) {
             groups[group].available.remove(at: position)
@@ -101,6 +130,9 @@ extension EdgeState {
             takerCount -= 1
         } else if let position = groups[group].tripped.firstIndex(of: index) {
             groups[group].tripped.remove(at: position)
+            takerCount -= 1
+        } else if let position = groups[group].ejected.firstIndex(of: index) {
+            groups[group].ejected.remove(at: position)
             takerCount -= 1
         }
         list(index)
@@ -110,11 +142,13 @@ extension EdgeState {
         let slot = slots[Int(index)]
         guard !slot.takesNoCalls else { return }
         takerCount += 1
-        if slot.breaker.isClosed {
+        if !slot.breaker.isClosed {
+            groups[Int(slot.group)].tripped.append(index)
+        } else if slot.isEjected, !isPanicking {
+            groups[Int(slot.group)].ejected.append(index)
+        } else {
             groups[Int(slot.group)].available.append(index)
             availableCount += 1
-        } else {
-            groups[Int(slot.group)].tripped.append(index)
         }
     }
 }

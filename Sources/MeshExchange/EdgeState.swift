@@ -4,13 +4,13 @@ import MeshPolicy
 /// All that calls on one edge share: the subject of `Destination`'s lock.
 ///
 /// Invariants: `active` calls were admitted and have not ended; the sum of all `inFlight` is the number of leases that are
-/// out; a slot stands in exactly one of its group's two lists, or, draining or vacant, in none.
+/// out; a slot stands in exactly one of its group's three lists, or, draining or vacant, in none.
 struct EdgeState: Sendable {
     var policy: CallPolicy
     var slots: [EndpointSlot] = []
     var vacant: [Int32] = []
     var groups: [VersionGroup] = []
-    /// Endpoints that take new calls, over all groups: all of them, and those with a closed breaker.
+    /// Endpoints that take new calls, over all groups: all of them, and those that are listed as available.
     var takerCount = 0
     var availableCount = 0
     var budget: RetryBudget
@@ -23,14 +23,23 @@ struct EdgeState: Sendable {
     var neverConnected = 0
     var counters = EdgeCounters()
     var events = RecentEvents()
+    /// Ejected endpoints that would take calls.
+    var ejectedCount = 0
+    /// Too few are left, so that ejections do not count.
+    var isPanicking = false
+    /// When somebody's ejection ends or the rates are compared, and when they are compared.
+    var nextEjectionCheck = Instant.distantFuture
+    var nextComparison = Instant.distantFuture
+    var ejectionEvents = RecentEjections()
 
     func pending(connected: Int) -> Int { started - neverConnected - connected }
 
     // MARK: A call begins
 
     mutating func admit(
-        connected: Int, traceID: TraceID?, now: Instant, random: inout RandomSource
+        connected: Int, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Admission {
+        if now >= nextEjectionCheck { checkEjections(now: now) }
         guard active < policy.bulkhead.calls else { return refuse(.tooManyCalls) }
         guard pending(connected: connected) < policy.bulkhead.pending else { return refuse(.tooManyPending) }
         guard takerCount > 0 else { return refuse(.noEndpoint) }
@@ -40,7 +49,7 @@ struct EdgeState: Sendable {
             permit = granted
             if granted.isFirstProbe { events.append(.halfOpened, of: nil, traceID: traceID, now: now) }
         }
-        guard let slot = select(now: now, random: &random) else {
+        guard let slot = select(affinity: affinity, now: now, random: &random) else {
             breaker.leaseReturned(permit)
             return refuse(.breakerOpen)
         }
@@ -85,8 +94,13 @@ struct EdgeState: Sendable {
         let change: Breaker.Change? = slots.withSlot(index) { slot in
             assert(slot.generation == report.lease.handle.generation, "a slot was vacated while a lease was out")
             switch outcome {
-            case .success: slot.load.latencyObserved(report.latency, now: now)
-            case .failure: slot.load.failureObserved(after: report.latency, typical: median, now: now)
+            case .success:
+                slot.load.latencyObserved(report.latency, now: now)
+                slot.outcomes.calls &+= 1
+            case .failure:
+                slot.load.failureObserved(after: report.latency, typical: median, now: now)
+                slot.outcomes.calls &+= 1
+                slot.outcomes.failures &+= 1
             // That it did not come yet is news only if it is later than it was ever thought to be.
             case .neutral:
                 if slot.load.isKnown, Double(report.latency.nanoseconds) > slot.load.current(now: now) {
@@ -94,7 +108,7 @@ struct EdgeState: Sendable {
                 }
             }
             guard let breakerPolicy = policy.breaker else { return nil }
-            let others = availableCount - (slot.breaker.isClosed && !slot.takesNoCalls ? 1 : 0)
+            let others = availableCount - (slot.isAvailable(inPanic: isPanicking) ? 1 : 0)
             return slot.breaker.attemptEnded(
                 outcome, permit: report.lease.permit, took: report.latency, now: now, alone: others == 0, policy: breakerPolicy,
                 random: &random)
@@ -119,11 +133,11 @@ struct EdgeState: Sendable {
     ) {
         events.append(change, of: slots[Int(index)].instance, traceID: traceID, now: now)
         switch change {
-        case .opened: relist(index)
+        case .opened: relist(index, now: now)
         case .halfOpened: break
         case .closed:
             slots.withSlot(index) { $0.ramp = SlowStart(from: now, length: slowStart) }
-            relist(index)
+            relist(index, now: now)
         }
     }
 
@@ -154,9 +168,11 @@ struct EdgeState: Sendable {
     }
 
     mutating func selectAgain(
-        tried: borrowing AttemptLog, traceID: TraceID?, now: Instant, random: inout RandomSource
+        tried: borrowing AttemptLog, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Selection {
-        if let slot = select(otherThan: tried, now: now, random: &random) ?? select(now: now, random: &random) {
+        if let slot = select(otherThan: tried, affinity: affinity, now: now, random: &random)
+            ?? select(affinity: affinity, now: now, random: &random)
+        {
             let (lease, endpoint) = lease(slot, traceID: traceID, now: now)
             return .leased(lease, endpoint)
         }
@@ -204,8 +220,15 @@ struct EndpointSlot: Sendable {
     var takesNoCalls: Bool
     /// To be vacated with the last attempt.
     var isGone = false
+    var outcomes = OutlierDetection.Counts()
+    var isEjected = false
+    /// Without having been well in between.
+    var ejections: Int32 = 0
+    var ejectedUntil = Instant.zero
 
     func cost(now: Instant) -> Double { load.cost(inFlight: Int(inFlight), now: now) * inverseWeight }
+    var takesCalls: Bool { reference != nil && !takesNoCalls }
+    func isAvailable(inPanic: Bool) -> Bool { breaker.isClosed && !takesNoCalls && (inPanic || !isEjected) }
 }
 
 extension [EndpointSlot] {
@@ -218,10 +241,17 @@ extension [EndpointSlot] {
 struct VersionGroup: Sendable {
     var name: String?
     var weight: Double
-    /// With a closed breaker.
+    /// With a closed breaker, and not ejected, unless there is panic.
     var available: [Int32] = []
     /// With a breaker that is open or half-open.
     var tripped: [Int32] = []
+    var ejected: [Int32] = []
+    /// All that take calls, in the order of their turns.
+    var members: [Int32] = []
+    /// Where endpoints take turns.
+    var turns: SmoothRoundRobin?
+    /// Where a value decides.
+    var ring: HashRing?
 
-    var isEmpty: Bool { available.isEmpty && tripped.isEmpty }
+    var isEmpty: Bool { members.isEmpty }
 }

@@ -32,7 +32,9 @@ extension Exchange {
     mutating func startAgain(
         after backoff: Timespan, abandoning reason: AbandonReason?, now: Instant, random: inout RandomSource
     ) -> Effects {
-        switch destination.selectAgain(tried: attempts, traceID: request.traceID, now: now, random: &random) {
+        switch destination.selectAgain(
+            tried: attempts, affinity: request.affinity, traceID: request.traceID, now: now, random: &random)
+        {
         case .leased(let lease, let endpoint): return start(lease, on: endpoint, after: backoff, abandoning: reason)
         case .refused(let cause): return stop(cause, abandoning: reason, now: now, random: &random)
         }

@@ -97,7 +97,7 @@ extension Exchange {
         // On gRPC the deadline covers the bodies too, so that it never stands still.
         if request.bodyIsStreamed, !request.isGRPC { uploadingSince = now }
         lastProgress = now
-        switch destination.admit(traceID: request.traceID, now: now, random: &random) {
+        switch destination.admit(affinity: request.affinity, traceID: request.traceID, now: now, random: &random) {
         case .refused(let cause):
             return refused(cause)
         case .admitted(let permit, let lease, let endpoint):

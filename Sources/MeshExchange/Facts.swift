@@ -14,10 +14,12 @@ package struct RequestFacts: Sendable {
     package var maxDuration: Timespan?
     /// Named as the example in the events that this call causes.
     package var traceID: TraceID?
+    /// The hash of what decides where it goes, by `balance: hash`; nil where it has nothing of the kind.
+    package var affinity: UInt64?
 
     package init(
         method: MethodSet, isMarkedIdempotent: Bool = false, bodyIsStreamed: Bool = false, isGRPC: Bool = false,
-        maxDuration: Timespan? = nil, traceID: TraceID? = nil
+        maxDuration: Timespan? = nil, traceID: TraceID? = nil, affinity: UInt64? = nil
     ) {
         self.method = method
         self.isMarkedIdempotent = isMarkedIdempotent
@@ -25,6 +27,7 @@ package struct RequestFacts: Sendable {
         self.isGRPC = isGRPC
         self.maxDuration = maxDuration
         self.traceID = traceID
+        self.affinity = affinity
     }
 }
 

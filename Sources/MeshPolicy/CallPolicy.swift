@@ -14,6 +14,9 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     package var retry: RetryPolicy
     /// nil where `breaker: off`.
     package var breaker: BreakerPolicy?
+    /// nil where `eject: off`.
+    package var eject: EjectionPolicy?
+    package var balance: BalancePolicy
     package var bulkhead: BulkheadPolicy
     /// The ramp of an endpoint that is new or was let in again.
     package var slowStart: Timespan
@@ -21,7 +24,8 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     package init(
         timeout: Timespan = .seconds(2), attemptTimeout: Timespan? = nil, connectTimeout: Timespan = .seconds(1),
         idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
-        breaker: BreakerPolicy? = BreakerPolicy(), bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10)
+        breaker: BreakerPolicy? = BreakerPolicy(), eject: EjectionPolicy? = EjectionPolicy(), balance: BalancePolicy = .p2c,
+        bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10)
     ) {
         self.timeout = timeout
         self.attemptTimeout = attemptTimeout
@@ -30,12 +34,15 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.streamIdleTimeout = streamIdleTimeout
         self.retry = retry
         self.breaker = breaker
+        self.eject = eject
+        self.balance = balance
         self.bulkhead = bulkhead
         self.slowStart = slowStart
     }
 
     private enum CodingKeys: String, CodingKey {
-        case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, bulkhead, slowStart
+        case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, eject, ejectOff, balance
+        case bulkhead, slowStart
     }
 
     package init(from decoder: any Decoder) throws {
@@ -48,6 +55,8 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         streamIdleTimeout = try values.decode(.streamIdleTimeout, default: standard.streamIdleTimeout)
         retry = try values.decode(.retry, default: standard.retry)
         breaker = try values.decode(.breakerOff, default: false) ? nil : try values.decode(.breaker, default: BreakerPolicy())
+        eject = try values.decode(.ejectOff, default: false) ? nil : try values.decode(.eject, default: EjectionPolicy())
+        balance = try values.decode(.balance, default: standard.balance)
         bulkhead = try values.decode(.bulkhead, default: standard.bulkhead)
         slowStart = try values.decode(.slowStart, default: standard.slowStart)
     }
@@ -63,6 +72,9 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         try values.encodeIfPresent(breaker, forKey: .breaker)
         // A missing breaker means the default one, so that "none" has to be said.
         if breaker == nil { try values.encode(true, forKey: .breakerOff) }
+        try values.encodeIfPresent(eject, forKey: .eject)
+        if eject == nil { try values.encode(true, forKey: .ejectOff) }
+        try values.encode(balance, forKey: .balance)
         try values.encode(bulkhead, forKey: .bulkhead)
         try values.encode(slowStart, forKey: .slowStart)
     }

@@ -8,7 +8,8 @@ package struct ExchangeInvariants {
     package enum Rule: String, CaseIterable, Sendable {
         case oneTerminalEffect, nothingAfterTheEnd, noRetryAfterCommit, deadlineKept, retriesWithinBudget, fewRetryingAtOnce,
             oneProbePerEndpoint, openBreakerHolds, loansReturned, attemptsBounded, sentOnceUnlessRepeatable, unsentOncePerEndpoint,
-            drainingGetsNoCalls, otherEndpointFirst, effectsLegal, timerMovesOn, forbiddenIsNotRetried, retryAfterHonoured
+            drainingGetsNoCalls, ejectedGetsNoCalls, ejectionsBounded, otherEndpointFirst, effectsLegal, timerMovesOn,
+            forbiddenIsNotRetried, retryAfterHonoured
     }
 
     package struct Violation: Sendable, CustomStringConvertible {
@@ -231,8 +232,11 @@ package struct ExchangeInvariants {
         if start.number != account.attempts { object(.effectsLegal, call, now, "attempt \(start.number) after \(account.attempts - 1)") }
         if account.attempts > AttemptLog.capacity { object(.attemptsBounded, call, now, "\(account.attempts) attempts") }
         if !takers.contains(instance) { object(.drainingGetsNoCalls, call, now, "\(instance)") }
+        checkEjections(instance, edge, call, now)
         if account.tried.contains(instance),
-            let other = edge.endpoints.first(where: { !$0.takesNoCalls && $0.breaker == .closed && !account.tried.contains($0.instance) })
+            let other = edge.endpoints.first(where: {
+                !$0.takesNoCalls && $0.breaker == .closed && (!$0.isEjected || edge.isPanicking) && !account.tried.contains($0.instance)
+            })
         {
             object(.otherEndpointFirst, call, now, "tried \(instance) again, and never \(other.instance)")
         }
@@ -252,6 +256,20 @@ package struct ExchangeInvariants {
         running[instance, default: 0] += 1
         calls[call] = account
         checkLoans(edge, call, now)
+    }
+
+    private mutating func checkEjections(_ instance: InstanceID, _ edge: DestinationStatistics, _ call: Int, _ now: Instant) {
+        let takers = edge.endpoints.filter { !$0.takesNoCalls }
+        let ejected = takers.filter(\.isEjected)
+        guard !ejected.isEmpty || edge.isPanicking else { return }
+        // Who was ejected and now goes by its breaker is probed.
+        if !edge.isPanicking, ejected.contains(where: { $0.instance == instance && $0.breaker == .closed }) {
+            object(.ejectedGetsNoCalls, call, now, "\(instance)")
+        }
+        let left = takers.count { !$0.isEjected && $0.breaker == .closed }
+        if edge.isPanicking != (!ejected.isEmpty && OutlierDetection.isPanic(left: left, of: takers.count)) {
+            object(.ejectionsBounded, call, now, "panic is \(edge.isPanicking) with \(left) of \(takers.count) left")
+        }
     }
 
     /// A breaker that is half-open was open for its time, or, while nothing else was usable, for two seconds.

@@ -90,6 +90,12 @@ extension CallPolicy {
         policy.breaker = random.next(below: 6) == 0 ? nil : breaker
         policy.bulkhead = random.oneOf([BulkheadPolicy(), BulkheadPolicy(calls: 8, pending: 1024), BulkheadPolicy(calls: 1024, pending: 3)])
         policy.slowStart = random.oneOf([.seconds(10), .milliseconds(200)])
+        policy.balance = random.oneOf([.p2c, .p2c, .p2c, .roundRobin, .leastRequests, .hash(on: .source)])
+        policy.eject = random.oneOf([
+            nil, EjectionPolicy(),
+            EjectionPolicy(sigma: 1, interval: .milliseconds(100), minCalls: 3, minEndpoints: 3, baseTime: .milliseconds(150)),
+            EjectionPolicy(sigma: 0.2, most: 1, interval: .milliseconds(50), minCalls: 2, minEndpoints: 2, baseTime: .seconds(1)),
+        ])
         return policy
     }
 }
@@ -105,6 +111,8 @@ extension Scenario.Change.Kind {
             changed.breaker = other.breaker
             changed.bulkhead = other.bulkhead
             changed.slowStart = other.slowStart
+            changed.balance = other.balance
+            changed.eject = other.eject
         }
         return .reconfigured(upstreams: kept, draining: kept.filter { _ in random.next(below: 5) == 0 }, policy: changed)
     }

@@ -152,7 +152,8 @@ package struct Simulation {
         let isUpload = script.nextUnit() < load.uploads
         let facts = RequestFacts(
             method: script.nextUnit() < load.nonIdempotent ? .post : .get, bodyIsStreamed: isUpload, isGRPC: script.nextUnit() < load.grpc,
-            traceID: TraceID(high: 1, low: UInt64(calls.count + 1)))
+            traceID: TraceID(high: 1, low: UInt64(calls.count + 1)),
+            affinity: destination.affinityKey == nil ? nil : HashRing.hash([UInt8(script.next(below: 20))]))
         let inherited = load.inherited.map { range in
             now + Timespan(nanoseconds: range.lowerBound + Int64(Double(range.upperBound - range.lowerBound) * script.nextUnit()))
         }

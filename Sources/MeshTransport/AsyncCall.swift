@@ -58,6 +58,7 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         identify(call, request)
         var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
         facts.isMarkedIdempotent = call.request.fields.present.contains(.idempotencyKey)
+        if let key = destination.affinityKey { facts.affinity = call.affinity(by: key) }
         var follows = false
         switch request.body {
         case .none: break

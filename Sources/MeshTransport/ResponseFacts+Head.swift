@@ -2,6 +2,7 @@ internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
 internal import MeshPolicy
+internal import MeshTelemetry
 internal import NIOCore
 
 extension ResponseFacts {
@@ -13,8 +14,8 @@ extension ResponseFacts {
         else { return }
         let isOurs = call.destination?.isExternal == false
         call.responseBytes.withUnsafeReadableBytes { bytes in
-            if let field = call.response.fields.only(.retryAfter), let seconds = FieldValue.decimal(bytes[field.value]) {
-                retryAfter = .seconds(Int64(min(seconds, 1 << 31)))
+            if let field = call.response.fields.only(.retryAfter) {
+                retryAfter = FieldValue.retryAfter(bytes[field.value], now: HostClock.wall())
             }
             if isOurs, let field = call.response.fields.first(.meshRetry) {
                 meshRetryNo = bytes[field.value].equalsIgnoringCase("no")
@@ -30,10 +31,9 @@ extension ResponseFacts {
                 grpcStatus = Int(min(code, 1000))
             }
             if let field = call.response.fields.only(.grpcRetryPushback) {
-                if let milliseconds = FieldValue.decimal(bytes[field.value]) {
-                    retryAfter = .milliseconds(Int64(min(milliseconds, 1 << 31)))
-                } else {
-                    forbidsRetry = true
+                switch FieldValue.grpcRetryPushback(bytes[field.value]) {
+                case .after(let span): retryAfter = span
+                case .never: forbidsRetry = true
                 }
             }
         }

@@ -83,6 +83,7 @@ extension ServerConnection {
         facts.isMarkedIdempotent = fields.contains(.idempotencyKey) || route?.isIdempotent ?? false
         facts.bodyIsStreamed = reading == .body
         facts.maxDuration = route?.maxDuration
+        if let key = destination.affinityKey { facts.affinity = call.affinity(by: key) }
         let exchange = Exchange(
             destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout,
             credit: credit(of: call))

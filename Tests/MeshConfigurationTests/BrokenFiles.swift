@@ -289,7 +289,7 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
                 calls:
                   inventory: { eject: { max: 20% } }
               inventory: { tier: enterprise, run: bin/inventory, replicas: 3 }
-            """, "M044 7:20", "M035 7:34"),
+            """, "M035 7:34"),
         BrokenFile(
             "two on one port",
             """

@@ -13,11 +13,12 @@ final class Call {
     init(
         to destination: Destination, _ method: MethodSet = .get, at now: Instant = .zero, inherited: Instant? = nil,
         timeout: Timespan? = nil, streamsBody: Bool = false, isGRPC: Bool = false, maxDuration: Timespan? = nil,
-        isMarkedIdempotent: Bool = false, credit: CallCredit = .unlimited, seed: UInt64 = 1
+        isMarkedIdempotent: Bool = false, credit: CallCredit = .unlimited, affinity: UInt64? = nil,
+        seed: UInt64 = 1
     ) {
         let facts = RequestFacts(
             method: method, isMarkedIdempotent: isMarkedIdempotent, bodyIsStreamed: streamsBody, isGRPC: isGRPC, maxDuration: maxDuration,
-            traceID: TraceID(high: 1, low: seed))
+            traceID: TraceID(high: 1, low: seed), affinity: affinity)
         exchange = Exchange(destination: destination, request: facts, received: now, inherited: inherited, timeout: timeout, credit: credit)
         self.now = now
         random = RandomSource(seed: seed)
