@@ -38,9 +38,13 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -59,6 +63,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -75,7 +81,9 @@ let package = Package(
         // Data plane.
         library("MeshConfiguration", ["MeshExchange", yams]),
         library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
-        library("MeshTransport", ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioPosix]),
+        library(
+            "MeshTransport",
+            ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
         library("MeshControlProtocol", ["MeshExchange"]),
         library(
             "MeshSidecar",
@@ -126,7 +134,7 @@ let package = Package(
         tests("SimulationTests", ["MeshSimulation"]),
         tests("MeshConfigurationTests", ["MeshConfiguration"]),
         tests("MeshTelemetryTests", ["MeshTelemetry"]),
-        tests("MeshTransportTests", ["MeshTransport", nioEmbedded]),
+        tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2]),
         tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
         tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
         tests("MeshHummingbirdTests", ["MeshHummingbird"]),

@@ -56,7 +56,7 @@ extension DocumentDecoder {
             limits = InboundLimits(
                 headBytes: node["head"]?.size ?? limits.headBytes, fields: node["fields"]?.integer(1...10_000) ?? limits.fields,
                 targetBytes: node["uri"]?.size ?? limits.targetBytes, bodyBytes: node["body"]?.size,
-                connections: node["connections"]?.integer(1...10_000_000))
+                connections: node["connections"]?.integer(1...10_000_000), streams: node["streams"]?.integer(1...100_000) ?? limits.streams)
         }
         let timeouts = InboundTimeouts()
         return MeshDocument.Gateway(
@@ -233,7 +233,8 @@ extension DocumentDecoder {
             bulkhead: BulkheadPolicy(
                 calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
-            slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart)
+            slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
+            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol)
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }
 

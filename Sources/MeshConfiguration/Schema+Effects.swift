@@ -12,7 +12,7 @@ extension Schema {
         "routeItem.mirror", "routeItem.sticky", "routeItem.cors", "routeItem.respond", "routeItem.fault",
         "service.env_file", "service.secrets", "service.live", "service.startup", "service.limits", "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",
-        "call.hedge", "call.limit", "call.protocol", "call.tls", "call.fault",
+        "call.hedge", "call.limit", "call.tls", "call.fault",
         "traces.keep=sampled", "store.for", "store.max", "traces.export", "traces.otlp_listen",
     ]
 

@@ -211,15 +211,19 @@ package struct InboundLimits: Hashable, Sendable, Codable {
     package var bodyBytes: Int?
     /// nil for any number.
     package var connections: Int?
+    /// Of one HTTP/2 connection at once.
+    package var streams: Int
 
     package init(
-        headBytes: Int = 32 << 10, fields: Int = 100, targetBytes: Int = 8 << 10, bodyBytes: Int? = nil, connections: Int? = nil
+        headBytes: Int = 32 << 10, fields: Int = 100, targetBytes: Int = 8 << 10, bodyBytes: Int? = nil, connections: Int? = nil,
+        streams: Int = 100
     ) {
         self.headBytes = headBytes
         self.fields = fields
         self.targetBytes = targetBytes
         self.bodyBytes = bodyBytes
         self.connections = connections
+        self.streams = streams
     }
 
     package init(from decoder: any Decoder) throws {
@@ -229,6 +233,7 @@ package struct InboundLimits: Hashable, Sendable, Codable {
         targetBytes = try values.decode(.targetBytes, default: 8 << 10)
         bodyBytes = try values.decodeIfPresent(Int.self, forKey: .bodyBytes)
         connections = try values.decodeIfPresent(Int.self, forKey: .connections)
+        streams = try values.decode(.streams, default: 100)
     }
 }
 

@@ -20,12 +20,13 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     package var bulkhead: BulkheadPolicy
     /// The ramp of an endpoint that is new or was let in again.
     package var slowStart: Timespan
+    package var `protocol`: UpstreamProtocol
 
     package init(
         timeout: Timespan = .seconds(2), attemptTimeout: Timespan? = nil, connectTimeout: Timespan = .seconds(1),
         idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
         breaker: BreakerPolicy? = BreakerPolicy(), eject: EjectionPolicy? = EjectionPolicy(), balance: BalancePolicy = .p2c,
-        bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10)
+        bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10), protocol: UpstreamProtocol = .auto
     ) {
         self.timeout = timeout
         self.attemptTimeout = attemptTimeout
@@ -38,11 +39,12 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.balance = balance
         self.bulkhead = bulkhead
         self.slowStart = slowStart
+        self.protocol = `protocol`
     }
 
     private enum CodingKeys: String, CodingKey {
         case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, eject, ejectOff, balance
-        case bulkhead, slowStart
+        case bulkhead, slowStart, `protocol`
     }
 
     package init(from decoder: any Decoder) throws {
@@ -59,6 +61,8 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         balance = try values.decode(.balance, default: standard.balance)
         bulkhead = try values.decode(.bulkhead, default: standard.bulkhead)
         slowStart = try values.decode(.slowStart, default: standard.slowStart)
+        // A protocol that a later version adds is left to the handshake.
+        self.protocol = (try? values.decode(.protocol, default: standard.protocol)) ?? .auto
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -77,7 +81,17 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         try values.encode(balance, forKey: .balance)
         try values.encode(bulkhead, forKey: .bulkhead)
         try values.encode(slowStart, forKey: .slowStart)
+        try values.encode(self.protocol, forKey: .protocol)
     }
+}
+
+/// What is spoken with the endpoints of a service.
+package enum UpstreamProtocol: String, Hashable, Sendable, Codable {
+    case http1
+    /// Without asking: also in the clear, by prior knowledge (RFC 9113 3.3).
+    case http2
+    /// With TLS what ALPN finds, in the clear HTTP/1.1.
+    case auto
 }
 
 /// How much of one edge may be under way at once; what comes over it is answered 503 with flag UO, without waiting.

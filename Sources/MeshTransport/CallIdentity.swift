@@ -30,6 +30,8 @@ struct CallIdentity {
     var madeRequestID: (high: UInt64, low: UInt64)?
     /// The client's own forwarding fields are believed.
     var isTrusted = false
+    /// The client's bytes came through TLS.
+    var isSecure = false
     /// As the trace names what was asked for.
     var route: String?
     var isRecorded = true

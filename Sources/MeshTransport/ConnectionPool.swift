@@ -5,17 +5,27 @@ internal import NIOCore
 
 /// The connections of one event loop to one instance.
 ///
-/// It leases streams; in HTTP/1.1 a connection has one. Invariant: an idle connection is open as far as this host knows,
+/// It leases streams; in HTTP/1.1 a connection has one, in HTTP/2 as many as the peer allows. Invariant: an idle connection is open as far as this host knows,
 /// has no byte of a response waiting, and its last exchange ended cleanly on both sides.
 final class ConnectionPool {
     /// Connections that wait for work; those above it are closed instead of kept.
     static let mostIdle = 512
 
     /// How long a connection waits; shorter than the server's patience, so that the client closes first.
-    private var idleTimeout = Timespan.seconds(60)
+    private(set) var idleTimeout = Timespan.seconds(60)
     private let loop: TransportLoop
     /// The youngest last: it is taken first, so that the others can grow old and go.
     private var idle: [UpstreamConnection] = []
+    /// Of HTTP/2, as long as they take streams.
+    private var shared: [HTTP2UpstreamConnection] = []
+    /// The peer speaks HTTP/2, as was seen or is known beforehand: one connection is enough for many calls.
+    private var speaksHTTP2 = false
+    /// How many connections are being made.
+    private var connecting = 0
+    /// Calls that share a connection which is being made.
+    private var waiting: [WaitingStream] = []
+    /// What the peer last said that it takes.
+    var streamsPerConnection = HTTP2Limits.streams
     private var isRetired = false
 
     init(loop: TransportLoop) { self.loop = loop }
@@ -25,19 +35,35 @@ final class ConnectionPool {
     /// A connection that can take a request at once; nil when there is none.
     ///
     /// `mustBeSure`: the request may not be sent twice, so the socket itself is asked whether the peer has closed it.
-    func lease(mustBeSure: Bool) -> UpstreamConnection? {
+    func lease(mustBeSure: Bool) -> UpstreamStream? {
         while let connection = idle.popLast() {
             if connection.canCarry(mustBeSure: mustBeSure || loop.now - connection.idleSince > .seconds(1)) { return connection }
             connection.close()
         }
+        for connection in shared where connection.canCarry(mustBeSure: mustBeSure) { return HTTP2UpstreamStream(on: connection) }
         return nil
     }
 
-    /// Begins a connection; the outcome reaches `call` as `upstreamReady` or `connectFailed`.
-    func connect(to endpoint: EndpointReference, for call: ForwardedCall, destination: Destination) -> UpstreamConnection {
+    /// Begins a connection, or waits for one of HTTP/2 that has been begun; the outcome reaches `call` as `upstreamReady` or
+    /// `upstreamFailed`.
+    func connect(to endpoint: EndpointReference, for call: ForwardedCall, destination: Destination) -> UpstreamStream {
         idleTimeout = destination.policy.idleTimeout
+        if destination.policy.protocol == .http2 { speaksHTTP2 = true }
+        guard speaksHTTP2, connecting > 0, waiting.count < connecting * streamsPerConnection else {
+            return begin(endpoint, for: call, destination)
+        }
+        let stream = WaitingStream(loop: loop, pool: self, endpoint: endpoint, destination: destination)
+        stream.lease(to: call)
+        waiting.append(stream)
+        return stream
+    }
+
+    @discardableResult
+    private func begin(_ endpoint: EndpointReference, for call: ForwardedCall?, _ destination: Destination) -> UpstreamConnection {
+        connecting += 1
         let connection = UpstreamConnection(loop: loop, pool: self)
-        connection.connect(to: endpoint.endpoint, timeout: destination.policy.connectTimeout, for: call)
+        connection.connect(
+            to: endpoint.endpoint, timeout: destination.policy.connectTimeout, for: call, speaksHTTP2: speaksHTTP2)
         return connection
     }
 
@@ -51,6 +77,44 @@ final class ConnectionPool {
         loop.setTimer(connection, due: loop.now + idleTimeout)
     }
 
+    // MARK: - HTTP/2
+
+    /// A connection that was being made turned out to speak HTTP/2.
+    func add(_ connection: HTTP2UpstreamConnection) {
+        speaksHTTP2 = true
+        if isRetired || loop.isDraining { connection.leave() } else { shared.append(connection) }
+    }
+
+    /// A connection takes no further stream.
+    func remove(_ connection: HTTP2UpstreamConnection) { shared.removeAll { $0 === connection } }
+
+    /// A connection that was being made stands, and its own call is served, or it failed: calls that waited for it go on.
+    func connectEnded(_ failure: AttemptFailure?) {
+        connecting -= 1
+        guard !waiting.isEmpty else { return }
+        let waited = waiting
+        waiting = []
+        for stream in waited {
+            guard let call = stream.call else { continue }
+            if let leased = lease(mustBeSure: false) {
+                stream.call = nil
+                leased.lease(to: call)
+                call.upstreamReady(leased)
+            } else if let failure, connecting == 0 {
+                stream.call = nil
+                call.upstreamFailed(failure)
+            } else {
+                waiting.append(stream)
+            }
+        }
+        // There was less room than was hoped for: the others get connections of their own.
+        while let first = waiting.first, waiting.count > connecting * streamsPerConnection {
+            begin(first.endpoint, for: nil, first.destination)
+        }
+    }
+
+    func remove(_ stream: WaitingStream) { waiting.removeAll { $0 === stream } }
+
     /// An idle connection ended.
     func remove(_ connection: UpstreamConnection) {
         if let index = idle.lastIndex(where: { $0 === connection }) { idle.remove(at: index) }
@@ -62,5 +126,29 @@ final class ConnectionPool {
         let connections = idle
         idle = []
         for connection in connections { connection.close() }
+        for connection in shared { connection.leave() }
+    }
+}
+
+/// A call's place in the queue for a connection of HTTP/2 that is being made for another call.
+final class WaitingStream: UpstreamStream, @unchecked Sendable {
+    private let pool: ConnectionPool
+    let endpoint: EndpointReference
+    let destination: Destination
+
+    init(loop: TransportLoop, pool: ConnectionPool, endpoint: EndpointReference, destination: Destination) {
+        self.pool = pool
+        self.endpoint = endpoint
+        self.destination = destination
+        super.init(loop: loop)
+    }
+
+    override var isWritable: Bool { false }
+    override func lease(to call: ForwardedCall) { self.call = call }
+    override func setReadPaused(_ isPaused: Bool) {}
+
+    override func abandon(drains: Bool) {
+        call = nil
+        pool.remove(self)
     }
 }

@@ -28,11 +28,14 @@ extension ForwardedCall {
         }
     }
 
+    /// A whole connection: a stream of HTTP/2 is never switched to another protocol.
+    private var tunnel: UpstreamConnection? { upstream as? UpstreamConnection }
+
     /// The client sends no more; the service may go on.
     func sourceEndedTunnel() {
         guard !isOver, !tunnelEnds.client else { return }
         tunnelEnds.client = true
-        if tunnelEnds.service { endTunnel() } else { upstream?.endOutput() }
+        if tunnelEnds.service { endTunnel() } else { tunnel?.endOutput() }
     }
 
     /// The client's connection is gone: in order where the service had ended before, else the call is cancelled as any other.
@@ -50,7 +53,7 @@ extension ForwardedCall {
     /// Both sides get what was sent to them and an orderly end.
     func endTunnel() {
         guard !isOver else { return }
-        upstream?.finishTunnel()
+        tunnel?.finishTunnel()
         responseEnded()
     }
 }

@@ -18,6 +18,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var path = RequestPath()
     var identity = CallIdentity()
     private(set) var source: CallSource?
+    /// Pieces of the body come without the framing of HTTP/1.1, and trailers, as field lines, beside them.
+    var bodyIsData = false
+    var requestTrailers: ByteBuffer?
+    /// A call of gRPC: its deadline covers all of it, and its errors travel in trailers.
+    var isGRPC = false
     /// Of the client, for forwarding fields at the edge.
     var clientAddress: [UInt8] = []
     /// Of a request that a handler answers: what its calls spend together.
@@ -35,7 +40,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     private var exchange: Exchange?
     private(set) var destination: Destination?
     private(set) var attempt: Attempt?
-    private(set) var upstream: UpstreamConnection?
+    private(set) var upstream: UpstreamStream?
     private(set) var isCommitted = false
     private(set) var isOver = false
     private(set) var failure: CallFailure?
@@ -43,7 +48,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     // MARK: The response
     var response = ResponseHead()
     var responseBytes = ByteBuffer()
-    private var upstreamIsPaused = false
+    /// Field lines without the empty line behind them; none where they were passed on with the last chunk.
+    var responseTrailers: ByteBuffer?
 
     // MARK: The tunnel
     /// The request's Upgrade is passed on, so that a 101 may open a tunnel.
@@ -118,9 +124,12 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         isCommitted = false
         replayHasOverflowed = false
         isOver = false
-        upstreamIsPaused = false
         offersUpgrade = false
         tunnelEnds = TunnelEnds()
+        bodyIsData = false
+        requestTrailers = nil
+        isGRPC = false
+        responseTrailers = nil
     }
 
     // MARK: - Effects
@@ -185,19 +194,20 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         }
     }
 
-    func upstreamReady(_ connection: UpstreamConnection) {
+    func upstreamReady(_ connection: UpstreamStream) {
         upstream = connection
         exchange!.connected(now: loop.now)
         sendRequest(on: connection)
     }
 
     /// Sends the head and what is at hand of the body.
-    private func sendRequest(on connection: UpstreamConnection) {
+    private func sendRequest(on connection: UpstreamStream) {
         guard let destination, let attempt else { return }
         loop.requestOutput.clear()
         RequestWriter.write(self, attempt: attempt, to: destination, into: &loop.requestOutput)
         var rest = replay.pieces
-        if replay.bytes <= Self.joinedBody {
+        let frames = framesBody(for: connection)
+        if replay.bytes <= Self.joinedBody, !connection.takesData, !frames {
             for piece in rest { loop.requestOutput.writeImmutableBuffer(piece) }
             rest = []
         }
@@ -205,6 +215,10 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             rest += held
             held = []
             overflowReplay()
+        }
+        if frames {
+            rest = rest.map(Self.chunk)
+            if requestEnded { rest.append(lastChunk) }
         }
         isStreaming = true
         connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
@@ -236,13 +250,14 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             return
         }
         exchange!.progressed(now: loop.now)
-        upstream.sendBody(piece)
+        upstream.sendBody(framesBody(for: upstream) ? Self.chunk(piece) : piece)
         if !upstream.isWritable { pauseSource() }
     }
 
     func requestEnd() {
         requestEnded = true
         guard !isOver, isStreaming, let upstream else { return }
+        if framesBody(for: upstream) { upstream.sendBody(lastChunk) }
         upstream.sendEnd()
         perform(exchange!.requestSent(now: loop.now))
     }
@@ -297,7 +312,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// The response is complete; the connection has gone its own way already.
     func responseEnded() {
         upstream = nil
-        perform(exchange!.responseEnded(now: loop.now, random: &loop.random))
+        perform(exchange!.responseEnded(grpcStatus: trailersStatus, now: loop.now, random: &loop.random))
     }
 
     func upstreamFailed(_ failure: AttemptFailure) {

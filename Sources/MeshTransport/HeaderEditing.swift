@@ -35,6 +35,7 @@ enum RequestWriter {
             if call.identity.parent == nil { dropping.insert(.tracestate) }
             if !HeaderRules.allowsBaggage(call.request.fields, bytes) { dropping.insert(.baggage) }
         }
+        if call.isGRPC { dropping.insert(.grpcTimeout) }
         if call.identity.madeRequestID != nil { dropping.insert(.xRequestID) }
         if destination.isExternal { dropping = dropping.union(HeaderRules.strippedTowardsOutside) }
 
@@ -83,6 +84,7 @@ enum RequestWriter {
             sink.append(decimal: UInt64(credit))
         }
         sink.append("\r\n")
+        if call.isGRPC, let remaining = attempt.remaining { GRPCTimeout.write(remaining, into: &sink) }
         if call.request.acceptsTrailers { sink.append("te: trailers\r\nconnection: te\r\n") }
         if call.offersUpgrade, let upgrade = call.request.upgrade { switching(to: bytes[upgrade], into: &sink) }
         if isEdge { forwarding(call, bytes, into: &sink) }
@@ -92,12 +94,13 @@ enum RequestWriter {
     /// `X-Forwarded-*` and `Forwarded` (RFC 7239) of this hop; a trusted client's own stand before them.
     private static func forwarding(_ call: ForwardedCall, _ bytes: UnsafeRawBufferPointer, into sink: inout RegionSink) {
         let client = call.clientAddress
+        let ending: StaticString = call.identity.isSecure ? "proto=https\r\n" : "proto=http\r\n"
         client.withUnsafeBytes { address in
             let isIPv6 = address.contains(ASCII.colon)
             sink.append("x-forwarded-for: ")
             sink.append(address)
             if !(call.identity.isTrusted && call.request.fields.present.contains(.xForwardedProto)) {
-                sink.append("\r\nx-forwarded-proto: http")
+                sink.append(call.identity.isSecure ? "\r\nx-forwarded-proto: https" : "\r\nx-forwarded-proto: http")
             }
             if let host = call.request.authority {
                 if !(call.identity.isTrusted && call.request.fields.present.contains(.xForwardedHost)) {
@@ -109,11 +112,13 @@ enum RequestWriter {
                 // A host with a port, or in brackets, is no token.
                 sink.append(isIPv6 ? "]\";host=\"" : ";host=\"")
                 sink.append(bytes[host])
-                sink.append("\";proto=http\r\n")
+                sink.append("\";")
+                sink.append(ending)
             } else {
                 sink.append(isIPv6 ? "\r\nforwarded: for=\"[" : "\r\nforwarded: for=")
                 sink.append(address)
-                sink.append(isIPv6 ? "]\";proto=http\r\n" : ";proto=http\r\n")
+                sink.append(isIPv6 ? "]\";" : ";")
+                sink.append(ending)
             }
         }
     }

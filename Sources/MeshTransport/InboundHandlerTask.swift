@@ -5,12 +5,12 @@ internal import MeshModel
 internal import MeshPolicy
 internal import NIOCore
 
-/// One request that user code answers: the bridge between its connection's event loop and its task.
+/// One request that user code answers: the bridge between its source's event loop and its task.
 ///
 /// Invariant: touched on the loop only, but for what it hands to the task; after `clientLeft` nothing is written.
 final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     private let loop: TransportLoop
-    private weak var connection: ServerConnection?
+    private weak var source: RequestSource?
     private let call: ForwardedCall
     private let deadline: Instant?
     private var body: BodyStreamStorage?
@@ -20,29 +20,31 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     /// Body bytes that the declared length still allows; nil where none was declared.
     private var owed: Int?
     private var sendsBody = true
+    /// Of the answer, once it has begun.
+    private var status: Int?
 
-    init(connection: ServerConnection, call: ForwardedCall, deadline: Instant?) {
-        loop = connection.loop
-        self.connection = connection
+    init(source: RequestSource, call: ForwardedCall, deadline: Instant?) {
+        loop = source.loop
+        self.source = source
         self.call = call
         self.deadline = deadline
         super.init()
-        if let granted = connection.inheritedCredit(of: call) ?? loop.retryCredit.grant {
+        if let granted = source.inheritedCredit(of: call) ?? loop.retryCredit.grant {
             call.sharedCredit = SharedRetryCredit(granted: granted)
         }
     }
 
     func start(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) {
-        guard let connection else { return }
+        guard let source else { return }
         if let deadline { loop.setTimer(self, due: deadline) }
         let eventLoop = loop.eventLoop
-        // Weakly: this holds the body, and its task and its connection hold this.
+        // Weakly: this holds the body, and its task and its source hold this.
         let body = BodyStreamStorage(
             wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
             abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } })
         self.body = body
-        if connection.reading != .body { body.finish() }
-        let request = makeRequest(connection, body: BodyStream(body))
+        if !source.bodyFollows { body.finish() }
+        let request = makeRequest(source, body: BodyStream(body))
         task = Task { [self] in
             let result: Result<OutboundResponse, any Error>
             do {
@@ -54,7 +56,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         }
     }
 
-    private func makeRequest(_ connection: ServerConnection, body: BodyStream) -> InboundRequest {
+    private func makeRequest(_ source: RequestSource, body: BodyStream) -> InboundRequest {
         call.requestBytes.withUnsafeReadableBytes { bytes in
             let fields = HTTPFields(
                 call.request.fields, bytes,
@@ -75,7 +77,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
                 context: InboundContext(
                     deadline: deadline,
                     trace: TraceContext(traceID: identity.traceID, spanID: identity.serverSpan ?? identity.callSpan, flags: identity.flags),
-                    peer: connection.peer, callerService: caller, requestID: id, received: identity.received,
+                    peer: source.peer, callerService: caller, requestID: id, received: identity.received,
                     credit: call.sharedCredit))
         }
     }
@@ -84,22 +86,20 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
 
     /// The handler asks for bytes, or has let go of them, so that they are read past.
     private func bodyWanted() {
-        guard let connection, connection.handler === self, connection.reading == .body else { return }
+        guard let source, source.handler === self, source.bodyFollows else { return }
         loop.tick()
         if !bodyWasRead {
             bodyWasRead = true
-            if call.request.expectsContinue, !connection.answerBegan {
-                connection.openOutput()
-                loop.responseOutput.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
-                connection.flushDelivered()
+            if call.request.expectsContinue, !source.answerBegan {
+                source.deliverContinue()
             }
         }
-        connection.setRequestPaused(false)
+        source.setRequestPaused(false)
     }
 
     func bodyArrived(_ piece: ByteBuffer) {
         guard body?.push(piece) == false else { return }
-        connection?.setRequestPaused(true)
+        source?.setRequestPaused(true)
     }
 
     func bodyEnded() { body?.finish() }
@@ -107,87 +107,69 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     // MARK: - The answer
 
     private func handled(_ result: Result<OutboundResponse, any Error>) {
-        guard let connection, connection.handler === self else { return }
+        guard let source, source.handler === self else { return }
         loop.tick()
         switch result {
         case .success(let response):
             if let route = response.route { call.identity.route = route }
             switch response.kind {
             case .own(let status, let fields, let body):
-                write(status, fields, body, on: connection)
+                write(status, fields, body, on: source)
             case .forward(let service):
-                connection.handler = nil
+                source.handler = nil
                 loop.removeTimer(self)
                 guard !bodyWasRead else {
-                    connection.answer(
+                    source.answer(
                         MeshAnswer(status: 500, flag: nil, cause: "the handler read the body of a request that it passed on"))
                     return
                 }
-                connection.forward(call, to: service)
-                if !connection.isClosed { connection.setRequestPaused(false) }
+                source.forward(call, to: service)
+                if !source.isClosed { source.setRequestPaused(false) }
             }
         case .failure:
-            connection.handler = nil
+            source.handler = nil
             loop.removeTimer(self)
             self.body?.fail(CancellationError())
-            connection.answer(MeshAnswer(status: 500, flag: nil, cause: "the handler failed"))
+            source.answer(MeshAnswer(status: 500, flag: nil, cause: "the handler failed"))
         }
-        connection.flushDelivered()
+        source.flushDelivered()
     }
 
-    private func write(_ status: Int, _ fields: HTTPFields, _ body: OutboundBody, on connection: ServerConnection) {
+    private func write(_ status: Int, _ fields: HTTPFields, _ body: OutboundBody, on source: RequestSource) {
         let isHead = call.request.methodKind == .head
         let allowsBody = status >= 200 && status != 204 && status != 304
         sendsBody = allowsBody && !isHead
-        connection.answerBegan = true
-        connection.framing = .same
-        connection.status = status
+        self.status = status
         var length: Int?
-        var chunked = false
         switch body {
         case .none: length = 0
         case .bytes(let bytes): length = bytes.readableBytes
-        case .stream(let declared, _):
-            length = declared
-            if declared == nil, allowsBody {
-                if connection.clientVersion == 0 {
-                    connection.framing = .untilClose
-                    connection.keepsAlive = false
-                } else {
-                    connection.framing = .chunkedHere
-                    chunked = true
-                }
-            }
+        case .stream(let declared, _): length = declared
         }
-        if connection.reading == .body, call.request.framing.isLong { connection.keepsAlive = false }
-        connection.openOutput()
         var fields = fields
         if let spent = call.creditSpent { fields[.meshCreditSpent] = String(spent) }
-        loop.responseOutput.writeHead(
-            status: status, fields: fields, length: allowsBody ? length : nil, chunked: chunked, keepsAlive: connection.keepsAlive,
-            clientVersion: connection.clientVersion, date: &loop.date)
+        source.deliverHead(HandlerHead(status: status, fields: fields, length: length, hasBody: sendsBody, allowsLength: allowsBody))
         switch body {
         case .none:
-            finish(connection)
+            finish(source)
         case .bytes(let bytes):
-            if sendsBody { connection.writeBody(bytes) }
-            finish(connection)
+            if sendsBody { source.deliverBody(bytes) }
+            finish(source)
         case .stream(let declared, let produce):
             guard sendsBody else {
-                connection.framing = .same
-                finish(connection)
+                finish(source)
                 return
             }
             owed = declared
-            stream(produce, on: connection)
+            stream(produce, on: source)
         }
     }
 
-    private func stream(_ produce: @escaping @Sendable (BodyWriter) async throws -> Void, on connection: ServerConnection) {
+    private func stream(_ produce: @escaping @Sendable (BodyWriter) async throws -> Void, on source: RequestSource) {
         let eventLoop = loop.eventLoop
         let writer = BodyWriter(eventLoop: eventLoop) { [weak self] piece in self?.send(piece) }
         self.writer = writer
-        writer.setBlocked(!connection.isWritable)
+        writer.setBlocked(!source.isWritable)
         task = Task { [self] in
             let failed: Bool
             do {
@@ -201,69 +183,63 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     }
 
     private func send(_ piece: ByteBuffer) {
-        guard let connection, connection.handler === self else { return }
+        guard let source, source.handler === self else { return }
         loop.tick()
         if let owed {
             guard piece.readableBytes <= owed else {
-                breakOff(connection)
+                breakOff(source)
                 return
             }
             self.owed = owed - piece.readableBytes
         }
-        connection.writeBody(piece)
-        connection.flushDelivered()
+        source.deliverBody(piece)
+        source.flushDelivered()
     }
 
     private func produced(failed: Bool, trailers: HTTPFields?) {
-        guard let connection, connection.handler === self else { return }
+        guard let source, source.handler === self else { return }
         loop.tick()
         guard !failed, owed ?? 0 == 0 else {
-            breakOff(connection)
+            breakOff(source)
             return
         }
-        if connection.framing == .chunkedHere {
-            connection.openOutput()
-            loop.responseOutput.writeStaticString("0\r\n")
-            if let trailers { loop.responseOutput.writeFields(trailers) }
-            loop.responseOutput.writeStaticString("\r\n")
-        }
-        finish(connection)
-        connection.flushDelivered()
+        finish(source, trailers: trailers)
+        source.flushDelivered()
     }
 
     /// The deadline passed before there was an answer: the mesh gives it, and the handler is cancelled.
     override func timerFired(now: Instant) {
-        guard let connection, connection.handler === self, !connection.answerBegan else { return }
-        connection.handler = nil
+        guard let source, source.handler === self, !source.answerBegan else { return }
+        source.handler = nil
         cancel()
         var answer = MeshAnswer(
             status: 504, flag: .deadlineExhausted, cause: FailureCause.deadlinePassed.description, error: "http_response_timeout")
         answer.retryNo = true
-        connection.answer(answer)
+        source.answer(answer)
     }
 
-    private func finish(_ connection: ServerConnection) {
+    private func finish(_ source: RequestSource, trailers: HTTPFields? = nil) {
         loop.removeTimer(self)
-        connection.handler = nil
+        source.handler = nil
         body?.fail(CancellationError())
-        call.recordServerSpan(status: connection.status, flag: nil, end: loop.now)
-        connection.answerDone()
+        call.recordServerSpan(status: status, flag: nil, end: loop.now)
+        source.deliverEnd(trailers: trailers)
     }
 
     /// The body can't be completed: the client must not take it for complete.
-    private func breakOff(_ connection: ServerConnection) {
-        connection.handler = nil
+    private func breakOff(_ source: RequestSource) {
+        source.handler = nil
         loop.removeTimer(self)
-        call.recordServerSpan(status: connection.status, flag: .localReset, end: loop.now)
+        call.recordServerSpan(status: status, flag: .localReset, end: loop.now)
         writer?.fail(CancellationError())
-        connection.breakOffAnswer()
+        source.breakOffAnswer()
     }
 
     func writabilityChanged(_ isWritable: Bool) { writer?.setBlocked(!isWritable) }
 
     /// The client is gone: the task is cancelled, and what it still does is for nobody.
     func clientLeft() {
-        call.recordServerSpan(status: connection?.status, flag: .downstreamClosed, end: loop.now)
+        call.recordServerSpan(status: status, flag: .downstreamClosed, end: loop.now)
         cancel()
     }
 

@@ -1,4 +1,3 @@
-internal import MeshExchange
 internal import MeshModel
 internal import NIOCore
 
@@ -57,11 +56,5 @@ extension ServerConnection {
         outputEnd.assumeIsolated().whenComplete { [self] _ in
             if !isClosed { self.context?.close(promise: nil) }
         }
-    }
-
-    /// There is nothing that a CONNECT could lead to: routes lead to services, and a proxy to anywhere would be an open door.
-    func refuseConnect() {
-        keepsAlive = false
-        answer(MeshAnswer(status: 501, flag: nil, cause: "CONNECT is not served here", error: "http_request_denied"))
     }
 }

@@ -1,3 +1,4 @@
+internal import HTTPTypes
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -13,8 +14,9 @@ internal import NIOCore
 ///
 /// Requests are served one at a time; what a client sends beyond the present request stays in one buffer, and reading stops.
 /// A client that ends its side before the response has ended has left (half-closed clients are not waited for).
-final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Sendable {
+final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     enum Reading {
@@ -28,40 +30,29 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
         case discarding
     }
 
-    let mode: InboundMode
     var context: ChannelHandlerContext?
-    let peer: PeerIdentity
-    /// The client's address as text, for forwarding fields; made when first needed.
-    lazy var clientAddress: [UInt8] = Array((context?.channel.remoteAddress?.ipAddress ?? "unknown").utf8)
 
     // MARK: The request
+    /// The first bytes have shown that this is HTTP/1.1.
+    var isOpened = false
     var parser: RequestHeadParser
     var decoder = BodyDecoder(.none)
     var reading = Reading.head
     /// Bytes that were read and not yet used.
     var unread: ByteBuffer?
-    /// When the first byte of the present request came.
-    var received = Instant.zero
-    /// The present request and, where it is forwarded, the call; nil between two requests.
-    var call: ForwardedCall?
-    var handler: InboundHandlerTask?
     var keepsAlive = true
     var trailerFields = FieldList()
 
     // MARK: The answer
-    var answerBegan = false
     var answerEnded = false
-    /// Of the handler's answer.
-    var status = 0
     var framing = ResponseFraming.same
     var clientVersion: UInt8 = 1
     var writer = SocketWriter()
     private var canWrite = true
 
-    var isRequestPaused = false
     private var isReadPaused = false
     var isProcessing = false
-    private(set) var isClosed = false
+    private var isChannelClosed = false
 
     // MARK: The tunnel
     /// The client has ended its side, and that is not passed on yet.
@@ -74,12 +65,14 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
     /// What is left of a request's body after its answer is read up to this size, so that the connection can go on.
     static let remainderLimit: UInt64 = 64 << 10
 
-    init(loop: TransportLoop, mode: InboundMode, peer: PeerIdentity) {
-        self.mode = mode
-        self.peer = peer
+    override init(loop: TransportLoop, mode: InboundMode, peer: PeerIdentity) {
         parser = RequestHeadParser(limits: HeadLimits(loop.limits))
-        super.init(loop: loop)
+        super.init(loop: loop, mode: mode, peer: peer)
     }
+
+    override var remoteAddress: String? { context?.channel.remoteAddress?.ipAddress }
+    override var bodyFollows: Bool { reading == .body }
+    override var isClosed: Bool { isChannelClosed }
 
     // MARK: - Channel events
 
@@ -101,6 +94,7 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
             unread.writeBuffer(&bytes)
             bytes = unread
         }
+        if !isOpened, !opens(with: bytes, context) { return }
         process(bytes)
         updateReading()
     }
@@ -118,7 +112,7 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
 
     func channelInactive(context: ChannelHandlerContext) {
         loop.tick()
-        isClosed = true
+        isChannelClosed = true
         if reading == .tunnel { call?.sourceClosedTunnel() }
         reading = .discarding
         unread = nil
@@ -204,7 +198,9 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
         }
         if framing == .chunkedHere, call.response.framing.hasBody {
             openOutput()
-            loop.responseOutput.writeStaticString("0\r\n\r\n")
+            loop.responseOutput.writeStaticString("0\r\n")
+            if let trailers = call.responseTrailers { loop.responseOutput.writeImmutableBuffer(trailers) }
+            loop.responseOutput.writeStaticString("\r\n")
         }
         answerDone()
     }
@@ -217,8 +213,18 @@ final class ServerConnection: CallSource, ChannelInboundHandler, @unchecked Send
 
     override func breakOff(_ failure: CallFailure, _ call: ForwardedCall) { breakOffAnswer() }
 
+    override func answer(_ answer: MeshAnswer) { write(answer) }
+    override func deliverHead(_ head: HandlerHead) { write(head) }
+    override func deliverEnd(trailers: HTTPFields?) { endAnswer(trailers: trailers) }
+
+    override func deliverContinue() {
+        openOutput()
+        loop.responseOutput.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        flushDelivered()
+    }
+
     /// Ends the connection in the middle of an answer.
-    func breakOffAnswer() {
+    override func breakOffAnswer() {
         // What ends with the connection would look complete after an orderly end.
         if framing == .untilClose || reading == .tunnel { resetsOnClose() }
         abort()

@@ -30,7 +30,7 @@ final class TransportLoop: @unchecked Sendable {
     /// The pools asked for last, by the address of the endpoint, which is held here so that no other can get it.
     private var recent: [(EndpointReference, ConnectionPool)?] = Array(repeating: nil, count: TransportLoop.recentPools)
     private static let recentPools = 64
-    var connections: [ObjectIdentifier: ServerConnection] = [:]
+    var connections: [ObjectIdentifier: any ClientConnection] = [:]
     private(set) var isDraining = false
     private var drained: [EventLoopPromise<Void>] = []
 
@@ -44,6 +44,8 @@ final class TransportLoop: @unchecked Sendable {
     /// The same for responses; `outputOwner` is the connection whose answer lies in it and was not written yet.
     var responseOutput = ByteBuffer()
     unowned(unsafe) var outputOwner: ServerConnection?
+    /// Heads that HTTP/2 translates; used again at once.
+    var headText = ByteBuffer()
     var normalizer = PathNormalizer()
     /// Trailer fields are checked and not kept.
     var trailerFields = FieldList()
@@ -152,15 +154,22 @@ final class TransportLoop: @unchecked Sendable {
         wake?.cancel()
     }
 
-    func connectionOpened(_ connection: ServerConnection) {
+    func connectionOpened(_ connection: any ClientConnection) {
         connections[ObjectIdentifier(connection)] = connection
     }
 
-    func connectionClosed(_ connection: ServerConnection) {
+    func connectionClosed(_ connection: any ClientConnection) {
         connections[ObjectIdentifier(connection)] = nil
         guard connections.isEmpty, !drained.isEmpty else { return }
         let promises = drained
         drained = []
         for promise in promises { promise.succeed() }
     }
+}
+
+/// A connection of a client, whatever it speaks.
+protocol ClientConnection: AnyObject {
+    /// The process is about to end: what is under way ends, and nothing further begins.
+    func beginDraining()
+    func abort()
 }

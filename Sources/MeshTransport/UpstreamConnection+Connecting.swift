@@ -7,8 +7,9 @@ extension UpstreamConnection {
     /// Connects to the first address that answers, in the endpoint's order of preference.
     ///
     /// The call is told `upstreamReady` or `connectFailed`. A call that has gone by then leaves the connection to the pool.
-    func connect(to endpoint: Endpoint, timeout: Timespan, for call: ForwardedCall) {
+    func connect(to endpoint: Endpoint, timeout: Timespan, for call: ForwardedCall?, speaksHTTP2: Bool) {
         self.call = call
+        self.speaksHTTP2 = speaksHTTP2
         loop.setTimer(self, due: loop.now + timeout)
         connect(to: endpoint.addresses[...], timeout: timeout)
     }
@@ -77,7 +78,12 @@ extension UpstreamConnection {
             if case .connecting = phase { connectFailed() }
             return
         }
+        if speaksHTTP2 {
+            becomeHTTP2(channel)
+            return
+        }
         writer = SocketWriter(channel)
+        pool.connectEnded(nil)
         if let call {
             lease(to: call)
             call.upstreamReady(self)
@@ -91,8 +97,34 @@ extension UpstreamConnection {
     private func connectFailed() {
         phase = .closed
         loop.removeTimer(self)
-        guard let call else { return }
+        let call = call
         self.call = nil
-        call.upstreamFailed(.connectFailed)
+        call?.upstreamFailed(.connectFailed)
+        pool.connectEnded(.connectFailed)
+    }
+
+    /// Hands the channel over to a connection of HTTP/2; the call goes on on its first stream.
+    private func becomeHTTP2(_ channel: any Channel) {
+        phase = .closed
+        loop.removeTimer(self)
+        let call = call
+        self.call = nil
+        let connection = HTTP2UpstreamConnection(loop: loop, pool: pool, isSecure: false)
+        do {
+            channel.pipeline.syncOperations.removeHandler(self, promise: nil)
+            try connection.begin(on: channel)
+        } catch {
+            channel.close(promise: nil)
+            call?.upstreamFailed(.connectFailed)
+            pool.connectEnded(.connectFailed)
+            return
+        }
+        pool.add(connection)
+        if let call {
+            let stream = HTTP2UpstreamStream(on: connection)
+            stream.lease(to: call)
+            call.upstreamReady(stream)
+        }
+        pool.connectEnded(nil)
     }
 }

@@ -109,9 +109,12 @@ extension UpstreamConnection {
         }
         reading = .ended
         let section = bytes.readSlice(length: length)!
+        let crossesBorder = call.identity.origin == .edge || call.destination?.isExternal == true
+        let kept = section.trailers(loop.trailerFields, isFromOutside: crossesBorder)
         if passesChunksRaw {
-            let crossesBorder = call.identity.origin == .edge || call.destination?.isExternal == true
-            call.upstreamBody(section.trailers(loop.trailerFields, isFromOutside: crossesBorder))
+            call.upstreamBody(kept)
+        } else {
+            call.responseTrailers = kept.getSlice(at: kept.readerIndex, length: kept.readableBytes - 2)
         }
         return true
     }

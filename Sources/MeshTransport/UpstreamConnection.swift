@@ -13,7 +13,7 @@ internal import NIOCore
 ///
 /// It carries one request at a time for the `ForwardedCall` that leases it, and goes back to its pool only when both
 /// messages have ended cleanly and nothing is left over.
-final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sendable {
+final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -32,12 +32,11 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
         case ended
     }
 
-    let loop: TransportLoop
     let pool: ConnectionPool
     var phase = Phase.connecting
+    /// What is being connected to takes HTTP/2.
+    var speaksHTTP2 = false
     var reading = Reading.head
-    /// Whose exchange this is; nil while idle, draining or connecting for nobody.
-    var call: ForwardedCall?
     var context: ChannelHandlerContext?
     var writer = SocketWriter()
 
@@ -64,17 +63,19 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
     var outputEnd: EventLoopFuture<Void>?
 
     private var isReadPaused = false
-    private(set) var isWritable = true
+    private var canWrite = true
 
     /// What is read of an unwanted answer before the connection is given up instead, in bytes, and for how long.
     static let drainLimit = 64 << 10
     static let drainTime = Timespan.seconds(1)
 
     init(loop: TransportLoop, pool: ConnectionPool) {
-        self.loop = loop
         self.pool = pool
         parser = ResponseHeadParser(limits: HeadLimits())
+        super.init(loop: loop)
     }
+
+    override var isWritable: Bool { canWrite }
 
     var isReused: Bool { carried > 0 }
 
@@ -87,7 +88,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
         return !asksSocket || writer.isQuiet()
     }
 
-    func lease(to call: ForwardedCall) {
+    override func lease(to call: ForwardedCall) {
         self.call = call
         leases &+= 1
         phase = .leased
@@ -104,7 +105,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
     // MARK: - Sending
 
     /// Sends the head with what of the body is at hand.
-    func send(_ bytes: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) {
+    override func send(_ bytes: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) {
         guard let context else { return }
         requestEnded = isEnd
         isWritingHead = true
@@ -121,16 +122,16 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
     }
 
     /// A piece of the body as it stands on the wire.
-    func sendBody(_ bytes: ByteBuffer) {
+    override func sendBody(_ bytes: ByteBuffer) {
         guard let context else { return }
         writer.write(bytes, context)
     }
 
-    func sendEnd() { requestEnded = true }
+    override func sendEnd() { requestEnded = true }
 
     // MARK: - Reading, paused from the other side
 
-    func setReadPaused(_ isPaused: Bool) {
+    override func setReadPaused(_ isPaused: Bool) {
         guard isPaused != isReadPaused else { return }
         isReadPaused = isPaused
         try? context?.channel.syncOptions?.setOption(.autoRead, value: !isPaused)
@@ -138,10 +139,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
 
     // MARK: - End of an exchange
 
-    /// The call is over or goes on elsewhere; nothing that comes here matters to it any more.
-    ///
-    /// `drains`: the rest of the response is known to be short, so that reading it is cheaper than a new connection.
-    func abandon(drains: Bool) {
+    override func abandon(drains: Bool) {
         call = nil
         // A connection that is being made is of use to the next call.
         if case .connecting = phase { return }
@@ -179,6 +177,7 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
             // The bootstrap still owns the channel: `established` closes it.
             phase = .closed
             loop.removeTimer(self)
+            pool.connectEnded(.connectTimedOut)
             return
         }
         phase = .closed
@@ -226,8 +225,8 @@ final class UpstreamConnection: LoopTimed, ChannelInboundHandler, @unchecked Sen
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         loop.tick()
-        isWritable = context.channel.isWritable
-        call?.upstreamWritabilityChanged(isWritable)
+        canWrite = context.channel.isWritable
+        call?.upstreamWritabilityChanged(canWrite)
     }
 
     /// The peer ended the connection while it had a request of ours.

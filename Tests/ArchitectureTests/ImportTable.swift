@@ -17,7 +17,9 @@ enum ImportTable {
     /// Targets that decide: no NIO, no Foundation, no operating system.
     static let deciding: Set<String> = ["MeshModel", "MeshHTTP", "MeshPolicy", "MeshExchange", "MeshSimulation"]
 
-    static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
+    static let nio: Set<String> = [
+        "NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHPACK", "NIOHTTP2", "NIOSSL", "NIOTLS",
+    ]
 
     static let rows: [String: Row] = [
         "MeshModel": library("MeshModel", ["HTTPTypes"]),

@@ -61,7 +61,7 @@ import Testing
             let client = try mesh.connect()
             try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello")
             let isFound = try onLoop {
-                seen.handler = loop.connections.values.first?.handler
+                seen.handler = (loop.connections.values.first as? ServerConnection)?.handler
                 return seen.handler != nil
             }
             #expect(isFound)

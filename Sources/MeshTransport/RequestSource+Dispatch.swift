@@ -1,3 +1,4 @@
+internal import HTTPTypes
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -7,7 +8,7 @@ internal import NIOCore
 
 // Where a request goes.
 
-extension ServerConnection {
+extension RequestSource {
     /// Decides it for the head that was just read; the answer may be written before this returns.
     func dispatch(_ call: ForwardedCall) throws(MessageError) {
         try call.requestBytes.withUnsafeReadableBytes { bytes throws(MessageError) in
@@ -15,7 +16,7 @@ extension ServerConnection {
         }
         let isHealthCheck = isHealthCheck(call)
         if isHealthCheck, !isHandled {
-            answerHealthCheck()
+            answerHealthCheck(call)
             return
         }
         identify(call)
@@ -34,10 +35,10 @@ extension ServerConnection {
                 answerTooLate(call)
                 return
             }
-            let task = InboundHandlerTask(connection: self, call: call, deadline: deadline(of: call))
+            let task = InboundHandlerTask(source: self, call: call, deadline: deadline(of: call))
             self.handler = task
             // Nothing of the body is read before somebody wants it, so that the whole request can still be passed on.
-            if reading == .body { isRequestPaused = true }
+            if bodyFollows { isRequestPaused = true }
             task.start(handler)
         }
     }
@@ -73,21 +74,23 @@ extension ServerConnection {
             call.requestBytes.withUnsafeReadableBytes { call.path.apply(rewrite, to: call.request, $0) }
         }
         begin(
-            call, to: route.destination(random: &loop.random), route: route, inherited: route.deadline(received: received))
+            call, to: route.destination(random: &loop.random), route: route,
+            inherited: earlier(route.deadline(received: received), grpcDeadline(of: call)))
     }
 
     private func begin(_ call: ForwardedCall, to destination: Destination, route: Route?, inherited: Instant?) {
-        call.offersUpgrade = call.request.upgrade != nil && reading != .body && call.asksForOtherProtocol
+        call.offersUpgrade = call.request.upgrade != nil && !bodyFollows && call.asksForOtherProtocol
         let fields = call.request.fields.present
         var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
         facts.isMarkedIdempotent = fields.contains(.idempotencyKey) || route?.isIdempotent ?? false
-        facts.bodyIsStreamed = reading == .body
+        facts.bodyIsStreamed = bodyFollows
         facts.maxDuration = route?.maxDuration
         if let key = destination.affinityKey { facts.affinity = call.affinity(by: key) }
+        facts.isGRPC = call.isGRPC
         let exchange = Exchange(
             destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout,
             credit: credit(of: call))
-        call.begin(exchange, from: self, bodyFollows: reading == .body)
+        call.begin(exchange, from: self, bodyFollows: bodyFollows)
     }
 
     // MARK: - What the head says about the call
@@ -106,6 +109,9 @@ extension ServerConnection {
             call.identity.begin(context, continues: !isEdge || loop.continuesTraces, random: &loop.random)
             // A stranger's wish to be recorded, or not to be, is not obeyed.
             if isEdge { call.identity.flags |= TraceContext.sampledFlag }
+            if fields.contains(.contentType), let field = call.request.fields.first(.contentType) {
+                call.isGRPC = GRPCStatus.isContentType(bytes[field.value])
+            }
             var keepsID = false
             if fields.contains(.xRequestID), let field = call.request.fields.only(.xRequestID) {
                 keepsID = HeaderRules.allowsRequestID(bytes[field.value])
@@ -115,6 +121,7 @@ extension ServerConnection {
         call.identity.serverSpan = SpanID.random(&loop.random)
         if isEdge {
             call.clientAddress = clientAddress
+            call.identity.isSecure = isSecure
             call.identity.isTrusted = loop.trustedProxies.contains(clientAddress)
         }
     }
@@ -144,13 +151,28 @@ extension ServerConnection {
         }
     }
 
-    func deadline(of call: ForwardedCall) -> Instant? { remainder(of: call).map { received + $0 } }
+    func deadline(of call: ForwardedCall) -> Instant? { earlier(remainder(of: call).map { received + $0 }, grpcDeadline(of: call)) }
+
+    private func grpcDeadline(of call: ForwardedCall) -> Instant? {
+        guard call.isGRPC, let field = call.request.fields.only(.grpcTimeout) else { return nil }
+        return call.requestBytes.withUnsafeReadableBytes { GRPCTimeout.read($0[field.value]).map { received + $0 } }
+    }
+
+    private func earlier(_ left: Instant?, _ right: Instant?) -> Instant? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
 
     private func answerTooLate(_ call: ForwardedCall) {
         var answer = MeshAnswer(
             status: 504, flag: .deadlineExhausted, cause: FailureCause.deadlineOnArrival.description, error: "http_response_timeout")
         answer.retryNo = true
         self.answer(answer)
+    }
+
+    /// There is nothing that a CONNECT could lead to: routes lead to services, and a proxy to anywhere would be an open door.
+    private func refuseConnect() {
+        answer(MeshAnswer(status: 501, flag: nil, cause: "CONNECT is not served here", error: "http_request_denied"))
     }
 
     // MARK: - Health
@@ -166,52 +188,15 @@ extension ServerConnection {
         }
     }
 
-    private func answerHealthCheck() {
-        answerBegan = true
-        openOutput()
-        loop.responseOutput.writeString(
-            "HTTP/1.1 \(loop.isDraining ? "503 Service Unavailable" : "200 OK")\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n"
-                + "cache-control: no-store\r\n\(keepsAlive ? (clientVersion == 0 ? "connection: keep-alive\r\n" : "") : "connection: close\r\n")\r\n"
-        )
-        if call?.request.methodKind != .head { loop.responseOutput.writeStaticString("ok\n") }
-        answerDone()
-    }
-}
-
-extension ServerConnection {
-    /// Writes the mesh's own answer to the present request.
-    func answer(_ answer: MeshAnswer) {
-        answerBegan = true
-        if reading == .body, call?.request.framing.isLong ?? true { keepsAlive = false }
-        if loop.isDraining { keepsAlive = false }
-        let call = call
-        var answer = answer
-        answer.creditSpent = call?.creditSpent
-        let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
-        openOutput()
-        answer.write(
-            identity: identity, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: keepsAlive,
-            clientVersion: clientVersion, into: &loop.responseOutput)
-        // A call that got as far as an exchange has recorded its spans with it.
-        if let call, call.destination == nil { call.recordServerSpan(status: answer.status, flag: answer.flag, end: loop.now) }
-        answerDone()
-    }
-
-    /// A request that breaks HTTP: answered where that is still possible, and the connection ends.
-    func refuse(_ error: MessageError) {
-        keepsAlive = false
-        if let handler {
-            self.handler = nil
-            handler.clientLeft()
-        }
-        if answerBegan {
-            abort()
-            return
-        }
-        call?.sourceLeft()
-        // Where the next request would begin can no longer be told.
-        reading = .head
-        answer(MeshAnswer(error))
+    private func answerHealthCheck(_ call: ForwardedCall) {
+        let text: StaticString = "ok\n"
+        let hasBody = call.request.methodKind != .head
+        deliverHead(
+            HandlerHead(
+                status: loop.isDraining ? 503 : 200, fields: [.contentType: "text/plain", .cacheControl: "no-store"],
+                length: text.utf8CodeUnitCount, hasBody: hasBody, allowsLength: true))
+        if hasBody { deliverBody(ByteBuffer(staticString: text)) }
+        deliverEnd(trailers: nil)
     }
 }
 
