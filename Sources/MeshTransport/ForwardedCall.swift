@@ -293,7 +293,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     }
 
     /// A 1xx head: passed on, and no more than that.
-    func upstreamInterim() { source?.deliverInterim(self) }
+    func upstreamInterim() {
+        guard let source else { return }
+        source.deliverInterim(self)
+        if !source.isWritable { upstream?.setReadPaused(true) }
+    }
 
     /// A final head, in `response`.
     func upstreamHead() {

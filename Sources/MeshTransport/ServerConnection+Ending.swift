@@ -21,6 +21,7 @@ extension ServerConnection {
 
     func waitForRequest() {
         reading = .head
+        answerBegan = false
         answerEnded = false
         loop.setTimer(self, due: loop.now + loop.timeouts.idle)
     }

@@ -69,6 +69,8 @@ extension UpstreamConnection {
         }
         call.responseBytes = bytes.readSlice(length: length)!
         if call.response.isInterim {
+            interimBytes += length
+            guard interimBytes <= Self.mostInterimBytes else { throw MessageError(.headTooLarge) }
             call.upstreamInterim()
             return true
         }

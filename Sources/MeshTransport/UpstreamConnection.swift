@@ -65,6 +65,11 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
     private var isReadPaused = false
     private var canWrite = true
 
+    /// Of the 1xx heads before the present response.
+    var interimBytes = 0
+
+    /// So much of 1xx heads for one request, and no more: they are passed on and commit nothing, so that nothing else ends them.
+    static let mostInterimBytes = 64 << 10
     /// What is read of an unwanted answer before the connection is given up instead, in bytes, and for how long.
     static let drainLimit = 64 << 10
     static let drainTime = Timespan.seconds(1)
@@ -98,6 +103,7 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
         requestEnded = false
         requestWritten = false
         responseBegan = false
+        interimBytes = 0
         failure = nil
         partial = nil
     }
