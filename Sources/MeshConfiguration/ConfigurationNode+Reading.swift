@@ -17,6 +17,8 @@ extension ConfigurationNode {
     var share: Double? { known(.share).flatMap { $0.number ?? Quantity.percentage($0.text) } }
     var sigma: Double? { known(.number(above: 0, upTo: 10))?.number }
     var rate: Double? { known(.rate).flatMap { Quantity.rate($0.text) } }
+    var fieldName: String? { known(.fieldName)?.text }
+    var scopedRate: String? { known(.scopedRate)?.text }
     var url: MeshURL? { known(.url).flatMap { MeshURL($0.text) } }
 
     func integer(_ range: ClosedRange<Int>) -> Int? { known(.integer(range))?.integer }

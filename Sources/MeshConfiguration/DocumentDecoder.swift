@@ -25,6 +25,7 @@ struct DocumentDecoder {
             services: (root["services"]?.entries ?? []).map(service),
             traces: MeshDocument.Traces(
                 storePath: root[path: "traces", "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } }),
+            metricsListen: root[path: "metrics", "listen"]?.address,
             defaults: manner(ConfigurationNode(.map([]), at: defaultsNode.mark)))
     }
 
@@ -76,57 +77,6 @@ extension DocumentDecoder {
     private func retryCredit(_ node: ConfigurationNode?) -> RetryCreditPolicy {
         guard let node else { return .standard }
         return node.integer(0...RetryCredit.most).map { RetryCreditPolicy(grant: $0) } ?? .off
-    }
-
-    private func routes(_ node: ConfigurationNode?) -> [MeshDocument.Route] {
-        if let items = node?.list { return items.flatMap(routes(ofItem:)) }
-        return (node?.entries ?? []).compactMap { entry in
-            guard let key = RouteKey(entry.key) else { return nil }
-            return route(
-                name: entry.key, mark: entry.keyMark, method: key.method, pattern: key.pattern, conditions: "", node: entry.value)
-        }
-    }
-
-    /// One route for each of the methods of an item.
-    private func routes(ofItem node: ConfigurationNode) -> [MeshDocument.Route] {
-        let match = node["match"]
-        guard let pattern = RouteKey(match?["path"]?.text ?? "/**")?.pattern else { return [] }
-        var conditions: [String] = []
-        for key in ["host", "headers", "query"] {
-            guard let value = match?[key] else { continue }
-            let parts = value.entries?.map { "\($0.key)=\($0.value.argument ?? "")" } ?? value.elements.compactMap(\.text)
-            conditions.append("\(key) \(parts.sorted().joined(separator: ","))")
-        }
-        let methods: [String?] = match?["method"]?.elements.compactMap(\.text) ?? [nil]
-        return methods.map { method in
-            route(
-                name: (method.map { $0 + " " } ?? "") + pattern, mark: node.mark, method: method, pattern: pattern,
-                conditions: conditions.joined(separator: "; "), node: node)
-        }
-    }
-
-    private func route(
-        name: String, mark: SourceMark, method: String?, pattern: String, conditions: String, node: ConfigurationNode
-    ) -> MeshDocument.Route {
-        let to = node.scalar == nil ? node["to"] : node
-        var targets: [MeshDocument.Route.Target] = []
-        if let service = to?.name {
-            targets = [MeshDocument.Route.Target(service: service, weight: 100, mark: to?.mark ?? mark)]
-        } else if case .map(let entries)? = to?.content {
-            targets = entries.map { MeshDocument.Route.Target(service: $0.key, weight: $0.value.integer(0...100) ?? 0, mark: $0.keyMark) }
-        }
-        let deadline: RouteDeadline =
-            if node["deadline"]?.word("none") != nil {
-                .none
-            } else if let time = node["deadline"]?.duration {
-                .after(time)
-            } else {
-                .standard
-            }
-        return MeshDocument.Route(
-            name: name, mark: mark, method: method, pattern: pattern, conditions: conditions, targets: targets,
-            timeout: node["timeout"]?.duration, timeoutMark: node["timeout"]?.mark, deadline: deadline,
-            maxDuration: node["max_duration"]?.duration, isIdempotent: node["idempotent"]?.boolean ?? false, rewrite: node["rewrite"]?.text)
     }
 }
 
@@ -234,7 +184,7 @@ extension DocumentDecoder {
                 calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
             slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
-            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol)
+            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol, fault: fault(node["fault"]))
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }
 

@@ -164,6 +164,13 @@ package enum Explanation {
                 meaning: "No route and no call of a reachable service names it, so it never gets a request.",
                 example: "services:\n  reports: { tier: domain, run: bin/reports }      # no route to it",
                 fix: "add a route, list it under the 'calls:' of its caller, or remove it.")
+        case .unusableRoute:
+            Entry(
+                title: "a route can't be carried out",
+                meaning:
+                    "A rewrite or redirect speaks of something that the pattern does not stand for, a header is not a route's to change, or an origin is none.",
+                example: "gateway:\n  routes:\n    /search: { to: catalog, rewrite: /catalog/** }      # /search has no **",
+                fix: "take out, or correct, the part that the finding names.")
         default:
             Entry(
                 title: "no request reaches a route",

@@ -24,6 +24,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
     case callCycle = "M023"
     case unreachableService = "M024"
     case unreachableRoute = "M025"
+    case unusableRoute = "M026"
 
     // Time and retries.
     case attemptTimeoutTooLong = "M030"

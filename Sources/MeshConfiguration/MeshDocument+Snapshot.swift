@@ -26,7 +26,7 @@ extension MeshDocument {
     ) -> SnapshotConfiguration? {
         if name == Self.gatewayName, let gateway {
             var callees: [String] = []
-            for target in gateway.routes.flatMap(\.targets) where !callees.contains(target.service) { callees.append(target.service) }
+            for service in gateway.routes.flatMap(\.services) where !callees.contains(service) { callees.append(service) }
             return SnapshotConfiguration(
                 revision: revision, mesh: self.name, tiers: tiers, service: name, tier: tiers.first ?? "", replicas: 1,
                 destinations: callees.compactMap { destination($0, defaults, endpoints) }, routes: gateway.routes.map(\.configuration),
@@ -55,11 +55,24 @@ extension MeshDocument {
 }
 
 extension MeshDocument.Route {
+    /// Where requests and copies of them go.
+    package var services: [String] { targets.map(\.service) + (mirror.map { [$0.service] } ?? []) }
+
     var configuration: RouteConfiguration {
-        RouteConfiguration(
-            method: method, pattern: pattern,
+        var configuration = RouteConfiguration(
+            method: method, pattern: pattern, conditions: conditions,
             targets: targets.map { RouteTarget(service: $0.service, weight: targets.count == 1 ? 1 : Double($0.weight)) }, timeout: timeout,
             deadline: deadline, maxDuration: maxDuration, idempotent: isIdempotent, rewrite: rewrite, name: name)
+        configuration.answer = answer
+        configuration.requestHeaders = requestHeaders
+        configuration.responseHeaders = responseHeaders
+        configuration.cors = cors
+        configuration.rateLimit = rateLimit
+        configuration.mirror = mirror
+        configuration.sticky = sticky
+        configuration.criticality = criticality
+        configuration.fault = fault
+        return configuration
     }
 }
 

@@ -18,6 +18,8 @@ package struct MeshDocument: Sendable {
     /// In the order of the file.
     package var services: [Service]
     package var traces: Traces
+    /// Where Prometheus scrapes; nil for nowhere but the control socket.
+    package var metricsListen: SocketAddress?
     /// What `defaults:` makes of every call, the gateway's first of all.
     package var defaults: Call.Manner
 
@@ -73,8 +75,8 @@ extension MeshDocument {
         package var method: String?
         /// As it is written; `RoutePattern` reads it.
         package var pattern: String
-        /// Conditions besides method and path, in one text: two routes with the same conditions are the same route.
-        package var conditions: String
+        /// What a request must be like besides its method and path.
+        package var conditions: RouteConditions
         package var targets: [Target]
         package var timeout: Timespan?
         package var timeoutMark: SourceMark?
@@ -82,6 +84,18 @@ extension MeshDocument {
         package var maxDuration: Timespan?
         package var isIdempotent: Bool
         package var rewrite: String?
+        /// What the gateway answers itself; a route has this or targets.
+        package var answer: RouteAnswer?
+        package var requestHeaders = HeaderEditsConfiguration()
+        package var responseHeaders = HeaderEditsConfiguration()
+        package var cors: CrossOriginConfiguration?
+        package var rateLimit: RateLimitConfiguration?
+        package var mirror: MirrorConfiguration?
+        package var sticky: RequestKey?
+        package var criticality = Criticality.standard
+        package var fault: FaultPolicy?
+        /// As it is written.
+        var node: ConfigurationNode
 
         package struct Target: Hashable, Sendable {
             package var service: String

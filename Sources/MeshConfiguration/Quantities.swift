@@ -56,6 +56,17 @@ package enum Quantity {
         }
     }
 
+    /// `200/s` as 200 in one second.
+    package static func requestsAndWindow(_ text: String) -> (requests: Double, window: Timespan)? {
+        guard let (amount, unit) = amountAndUnit(text) else { return nil }
+        switch unit {
+        case "/s": return (amount, .seconds(1))
+        case "/m": return (amount, .seconds(60))
+        case "/h": return (amount, .seconds(3600))
+        default: return nil
+        }
+    }
+
     /// Digits with an optional fraction, and what follows them.
     private static func amountAndUnit(_ text: String) -> (Double, Substring)? {
         let whole = text.utf8.prefix(while: isDigit)

@@ -2,17 +2,12 @@ extension Schema {
     /// What is accepted and checked, but not carried out by this version: `map.key`, or `map.key=word` for one value of a key.
     /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
     package static let withoutEffect: Set<String> = [
-        "top.metrics", "top.registry=etcd", "profile.metrics", "profile.registry=etcd", "profile.watch",
+        "top.registry=etcd", "profile.registry=etcd", "profile.watch",
         "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
         "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
-        "match.host", "match.headers", "match.query",
-        "route.max_duration", "route.redirect", "route.headers", "route.rate_limit", "route.criticality", "route.mirror", "route.sticky",
-        "route.cors", "route.respond", "route.fault",
-        "routeItem.max_duration", "routeItem.redirect", "routeItem.headers", "routeItem.rate_limit", "routeItem.criticality",
-        "routeItem.mirror", "routeItem.sticky", "routeItem.cors", "routeItem.respond", "routeItem.fault",
         "service.env_file", "service.secrets", "service.live", "service.startup", "service.limits", "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",
-        "call.hedge", "call.limit", "call.tls", "call.fault",
+        "call.hedge", "call.limit", "call.tls",
         "traces.keep=sampled", "store.for", "store.max", "traces.export", "traces.otlp_listen",
     ]
 

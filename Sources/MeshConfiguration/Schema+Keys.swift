@@ -26,7 +26,9 @@ extension Schema {
         MapShape(
             .profile, "What a profile changes: any part of the file.",
             common + [Key("watch", .boolean, standard: "false", "Restart a service when its executable changes.")]),
-        MapShape(.metrics, "Where metrics can be read.", [Key("listen", .address, required: true, "The address that Prometheus scrapes.")]),
+        MapShape(
+            .metrics, "Where metrics can be read.",
+            [Key("listen", .address, required: true, "The address at which Prometheus scrapes /metrics, of all instances at once.")]),
     ]
 
     static let gatewayMaps: [MapShape] = [
@@ -100,7 +102,7 @@ extension Schema {
             [
                 Key("path", .scalar(.pathPattern), standard: "/**", "/exact, /prefix/**, or /a/*/b."),
                 Key("method", .oneOrMore(.scalar(.method)), "One method, or a list."),
-                Key("host", .oneOrMore(.scalar(.host)), "One host, or a list; *.example.com for all below it."),
+                Key("host", .oneOrMore(.scalar(.host)), "One host, or a list; *.example.com for all below it. Ports don't count."),
                 Key("headers", .dictionary(keys: .fieldName, values: .scalar(.argument)), "Header fields with these values."),
                 Key("query", .dictionary(keys: .text, values: .scalar(.argument)), "Query parameters with these values."),
             ]),
@@ -114,7 +116,7 @@ extension Schema {
         MapShape(
             .redirect, "A redirect.",
             [
-                Key("to", .text, required: true, "The location."),
+                Key("to", .text, required: true, "A URL or a path; /** at its end stands for what the pattern's /** did."),
                 Key("status", .integer(300...399), standard: "308", "The status of the answer."),
             ]),
         MapShape(
@@ -124,17 +126,17 @@ extension Schema {
                 Key("share", .share, standard: "100%", "Of how many requests."),
             ]),
         MapShape(
-            .sticky, "What keeps a client at one instance.",
+            .sticky, "What keeps a client at one version and instance, as long as that is well.",
             [
-                Key("cookie", .scalar(.fieldName), "The cookie's name."),
+                Key("cookie", .scalar(.fieldName), "The cookie's name; a client that has none gets one."),
                 Key("header", .scalar(.fieldName), "The header's name."),
             ], [.exactlyOne("cookie", "header")]),
         MapShape(
             .cors, "Cross-origin requests.",
             [
                 Key("origins", .oneOrMore(.text), required: true, "Who may ask; * for all."),
-                Key("methods", .oneOrMore(.scalar(.method)), "What they may ask with."),
-                Key("headers", .oneOrMore(.scalar(.fieldName)), "Header fields that they may send."),
+                Key("methods", .oneOrMore(.scalar(.method)), standard: "what is asked for", "What they may ask with."),
+                Key("headers", .oneOrMore(.scalar(.fieldName)), standard: "what is asked for", "Header fields that they may send."),
                 Key("expose", .oneOrMore(.scalar(.fieldName)), "Header fields that they may read."),
                 Key("credentials", .boolean, standard: "false", "Whether cookies may be sent."),
                 Key("max_age", .duration, "How long a browser may remember this."),
@@ -146,14 +148,14 @@ extension Schema {
                 Key("body", .text, "Its body."),
             ]),
         MapShape(
-            .fault, "Trouble made on purpose.",
+            .fault, "Trouble made on purpose; traces mark it, and breakers, retries and budgets see it as any other.",
             [
                 Key("delay", .duration, "Wait before the call."),
                 Key("abort", .integer(400...599), "Answer with this status instead."),
                 Key("reset", .boolean, standard: "false", "Close the connection instead."),
-                Key("share", .share, standard: "100%", "For how many calls."),
-                Key("for", .duration, "For how long."),
-            ]),
+                Key("share", .share, standard: "100%", "For how many attempts."),
+                Key("for", .duration, "For how long after a process heard of it; without it, until it is taken out."),
+            ], [.atMostOne("abort", "reset")]),
     ]
 
     private static let headerEdits: [Key] = [
@@ -173,13 +175,15 @@ extension Schema {
             "The request's deadline; instead of the gateway's. none for streams and events."),
         Key("max_duration", .duration, "How long a response may last after its head."),
         Key("idempotent", .boolean, "Whether a request may be sent twice, whatever its method."),
-        Key("rewrite", .path, "The path that the service sees; /** in it is what the pattern's /** stood for."),
+        Key(
+            "rewrite", .path,
+            "The path that the service sees; /** in it is what the pattern's /** stood for, and * what the pattern's * did."),
         Key("redirect", Shape.text.or(.map(.redirect)), "Answer with a redirect."),
         Key("headers", .map(.headerRules), "What is changed in headers."),
-        Key("rate_limit", .scalar(.scopedRate), "N/s per client, or per header X."),
+        Key("rate_limit", .scalar(.scopedRate), "N/s, N/m or N/h in all, per client, or per header X; as many may come at once."),
         Key("criticality", .keywords("critical", "default", "sheddable"), standard: "default", "Which requests are shed last, or first."),
         Key("mirror", .map(.mirror), "A second service that gets a copy."),
-        Key("sticky", .map(.sticky), "What keeps a client at one instance."),
+        Key("sticky", .map(.sticky), "What keeps a client at one version and instance."),
         Key("cors", .map(.cors), "Cross-origin requests."),
         Key("respond", .map(.respond), "Answer without asking a service."),
         Key("fault", .map(.fault), "Trouble made on purpose."),

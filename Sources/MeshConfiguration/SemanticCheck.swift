@@ -17,6 +17,7 @@ struct SemanticCheck {
         let isAcyclic = check.checkCycles()
         check.checkReachability()
         check.checkRoutes()
+        check.checkRouteDetails()
         check.checkAttemptTimes()
         check.checkRemainders()
         if isAcyclic { check.checkRetryMultiplication() }

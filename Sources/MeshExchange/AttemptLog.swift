@@ -1,4 +1,5 @@
 package import MeshModel
+package import MeshPolicy
 
 /// What came of one try: the host records a span from it when the call is over.
 package struct AttemptRecord: Sendable {
@@ -20,6 +21,8 @@ package struct AttemptRecord: Sendable {
     package var isProbe: Bool
     /// What the request had left for extra attempts when this one was over; nil where that is not limited.
     package var creditLeft: Int?
+    /// Made on purpose.
+    package var fault: InjectedFault?
     /// Whether another try followed, and why or why not.
     package var retry: RetryVerdict
 
@@ -55,6 +58,10 @@ package enum RetryVerdict: String, Sendable {
     case callOver = "call over"
 
     package var isRetry: Bool { self == .unsent || self == .retried }
+}
+
+extension RetryVerdict: CustomStringConvertible {
+    package var description: String { rawValue }
 }
 
 /// The tries of one call, in order: at most eight.

@@ -36,6 +36,7 @@ extension AttemptFailure {
         case .streamRefused, .closedBeforeResponse, .reset, .protocolError, .truncated: conditions.kinds.contains(.reset)
         case .timedOut: conditions.kinds.contains(.timeout)
         case .poolExhausted: false
+        case .faultInjected(let status): conditions.include(status: status)
         }
     }
 }

@@ -42,6 +42,8 @@ struct AttemptReport: Sendable {
     var latency: Timespan
     /// It had a connection.
     var connected: Bool
+    /// What went wrong, if anything did.
+    var cause: FailureKind?
     /// The call's deadline ended it, so that it says something only if it had as long as a typical answer takes.
     var wasCutOff = false
 }

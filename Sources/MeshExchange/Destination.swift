@@ -14,6 +14,7 @@ package final class Destination: Sendable {
     package let isExternal: Bool
     /// Whose hash `RequestFacts.affinity` has to be; nil where no value decides.
     package let affinityKey: HashKey?
+    private let activeFault: ActiveFault?
     private let edge: Edge
 
     /// What outlives a snapshot.
@@ -31,6 +32,7 @@ package final class Destination: Sendable {
         policy = configuration.policy
         isExternal = configuration.isExternal
         if case .hash(let key) = configuration.policy.balance { affinityKey = key } else { affinityKey = nil }
+        activeFault = ActiveFault(configuration.policy.fault, after: previous?.activeFault, now: now)
         if let previous {
             edge = previous.edge
             edge.state.withLock { $0.update(configuration, replicas: replicas, now: now) }
@@ -44,11 +46,16 @@ package final class Destination: Sendable {
         return edge.state.withLock { $0.statistics(service: service, connected: connected, now: now) }
     }
 
+    /// What trouble is made on purpose now.
+    func fault(at now: Instant) -> FaultPolicy? { activeFault?.policy(at: now) }
+
     // MARK: What an exchange asks and reports
 
     func admit(affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
         let connected = edge.connected.load(ordering: .relaxed)
-        return edge.state.withLock { $0.admit(connected: connected, affinity: affinity, traceID: traceID, now: now, random: &random) }
+        return edge.state.withLock { state in
+            state.admit(connected: connected, affinity: affinity, traceID: traceID, now: now, random: &random)
+        }
     }
 
     func attemptConnected() { edge.connected.wrappingAdd(1, ordering: .relaxed) }
@@ -73,6 +80,7 @@ package final class Destination: Sendable {
         let verdict = edge.state.withLock { state in
             state.judge(report, traceID: traceID, now: now, random: &random)
             let verdict = state.grant(wish, isRetrying: isRetrying, tried: tried, now: now)
+            state.tally.attemptWentWrong(report.cause, verdict)
             if verdict.isRetry { state.release(report) }
             return verdict
         }
@@ -89,8 +97,8 @@ package final class Destination: Sendable {
 
     /// A call that was admitted is over, and its last attempt with it, where one was running.
     func callEnded(
-        _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, traceID: TraceID?, now: Instant,
-        random: inout RandomSource
+        _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, took span: Timespan, left: Timespan?, traceID: TraceID?,
+        now: Instant, random: inout RandomSource
     ) {
         edge.state.withLock { state in
             var outcome = outcome
@@ -100,10 +108,15 @@ package final class Destination: Sendable {
                 if let judged, judged.isNeutral { outcome = .neutral }
                 state.release(report)
             }
-            state.callEnded(outcome, permit: permit, traceID: traceID, now: now, random: &random)
+            state.callEnded(outcome, permit: permit, took: span, left: left, traceID: traceID, now: now, random: &random)
         }
     }
 
     /// Refused before it was admitted, by the exchange itself.
-    func callRefused() { edge.state.withLock { $0.counters.refused += 1 } }
+    func callRefused(_ cause: FailureCause) {
+        edge.state.withLock { state in
+            state.counters.refused += 1
+            state.tally.callRefused(cause)
+        }
+    }
 }

@@ -29,6 +29,16 @@ package struct DestinationStatistics: Sendable {
     package var budget: Int
     package var median: Timespan?
     package var p99: Timespan?
+    /// From the first byte of a request to the head of its answer.
+    package var latencies: LatencyHistogram
+    /// What a request's deadline had left when its call ended.
+    package var remaining: LatencyHistogram
+    /// Calls answered here, by why.
+    package var refusals: [FailureCause: Int]
+    /// Attempts repeated, by what had gone wrong.
+    package var retriesByCause: [FailureKind: Int]
+    /// Attempts that went wrong and were not repeated, by why not.
+    package var refusedRetries: [RetryVerdict: Int]
     package var breaker: Breaker.Condition
     package var endpoints: [EndpointStatistics]
     /// The latest changes of state, oldest first.
@@ -58,6 +68,8 @@ package struct BreakerEvent: Hashable, Sendable {
     package var change: Breaker.Change
     /// Of the call that caused it.
     package var traceID: TraceID?
+    /// Of an opening: what the failures in the breaker's window were.
+    package var causes: [CauseCount] = []
 }
 
 /// The last few events of an edge; older ones are counted, not kept.
@@ -66,10 +78,12 @@ struct RecentEvents: Sendable {
     private(set) var kept: [BreakerEvent] = []
     private(set) var count = 0
 
-    mutating func append(_ change: Breaker.Change, of instance: InstanceID?, traceID: TraceID?, now: Instant) {
+    mutating func append(
+        _ change: Breaker.Change, of instance: InstanceID?, traceID: TraceID?, causes: [CauseCount] = [], now: Instant
+    ) {
         count += 1
         if kept.count == Self.capacity { kept.removeFirst() }
-        kept.append(BreakerEvent(at: now, instance: instance, change: change, traceID: traceID))
+        kept.append(BreakerEvent(at: now, instance: instance, change: change, traceID: traceID, causes: causes))
     }
 }
 
@@ -77,7 +91,9 @@ extension EdgeState {
     func statistics(service: String, connected: Int, now: Instant) -> DestinationStatistics {
         DestinationStatistics(
             service: service, counters: counters, active: active, retrying: retrying, pending: pending(connected: connected),
-            budget: budget.balance(now: now), median: latencies.median, p99: latencies.quantile(0.99), breaker: breaker.condition,
+            budget: budget.balance(now: now), median: latencies.median, p99: latencies.quantile(0.99), latencies: tally.latencies,
+            remaining: tally.remaining,
+            refusals: tally.refusals, retriesByCause: tally.retries, refusedRetries: tally.refusedRetries, breaker: breaker.condition,
             endpoints: slots.compactMap { slot in
                 guard let reference = slot.reference else { return nil }
                 return EndpointStatistics(

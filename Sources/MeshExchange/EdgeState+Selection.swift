@@ -3,15 +3,27 @@ import MeshPolicy
 
 extension EdgeState {
     /// The endpoint for a first attempt: a version by weight, then one of its endpoints; nil where no breaker lets any through.
+    ///
+    /// With `affinity`, it is the same version and endpoint for the same number, as long as they are well.
     mutating func select(affinity: UInt64?, now: Instant, random: inout RandomSource) -> Int32? {
         if groups.count == 1 { return select(in: 0, affinity: affinity, now: now, random: &random) }
-        let drawn = WeightedChoice.draw(of: groups.count, random: &random) {
+        let drawn: Int?
+        if let affinity {
+            var fixed = RandomSource(seed: affinity)
+            drawn = drawVersion(now: now, random: &fixed)
+        } else {
+            drawn = drawVersion(now: now, random: &random)
+        }
+        guard let drawn else { return nil }
+        return select(in: drawn, affinity: affinity, now: now, random: &random)
+    }
+
+    private func drawVersion(now: Instant, random: inout RandomSource) -> Int? {
+        WeightedChoice.draw(of: groups.count, random: &random) {
             groups[$0].weight
         } isUsable: {
             !groups[$0].available.isEmpty || dueProbe(in: $0, now: now) != nil
         }
-        guard let drawn else { return nil }
-        return select(in: drawn, affinity: affinity, now: now, random: &random)
     }
 
     private mutating func select(in group: Int, affinity: UInt64?, now: Instant, random: inout RandomSource) -> Int32? {
@@ -19,15 +31,24 @@ extension EdgeState {
         if takerCount > availableCount, let probe = dueProbe(in: group, now: now) { return probe }
         let count = groups[group].available.count
         guard count > 1 else { return groups[group].available.first }
-        switch policy.balance {
-        case .p2c, .leastRequests: break
-        case .roundRobin:
-            if let slot = turn(in: group, now: now, random: &random) { return slot }
-        case .hash:
-            if let affinity, let slot = place(of: affinity, in: group, where: { _ in true }) { return slot }
+        if let affinity {
+            guard case .hash = policy.balance else { return home(of: affinity, in: group) }
+            if let slot = place(of: affinity, in: group, where: { _ in true }) { return slot }
         }
+        if case .roundRobin = policy.balance, let slot = turn(in: group, now: now, random: &random) { return slot }
         let (first, second) = PowerOfTwoChoices.draw(of: count, random: &random)
         return cheaper(groups[group].available[first], groups[group].available[second], now: now, random: &random)
+    }
+
+    /// Where a sticky client belongs: it moves only when its own endpoint goes, or a better one comes (rendezvous hashing, Thaler and
+    /// Ravishankar 1998).
+    private func home(of affinity: UInt64, in group: Int) -> Int32? {
+        func score(_ slot: Int32) -> UInt64 {
+            let instance = slots[Int(slot)].instance
+            var source = RandomSource(seed: affinity ^ instance.high ^ instance.low)
+            return source.next()
+        }
+        return groups[group].available.max { score($0) < score($1) }
     }
 
     /// Whose turn it is; one that is ramping up lets some of its turns pass.

@@ -22,6 +22,7 @@ struct EdgeState: Sendable {
     var started = 0
     var neverConnected = 0
     var counters = EdgeCounters()
+    var tally = EdgeTally()
     var events = RecentEvents()
     /// Ejected endpoints that would take calls.
     var ejectedCount = 0
@@ -62,6 +63,7 @@ struct EdgeState: Sendable {
 
     private mutating func refuse(_ cause: FailureCause) -> Admission {
         counters.refused += 1
+        tally.callRefused(cause)
         return .refused(cause)
     }
 
@@ -114,6 +116,7 @@ struct EdgeState: Sendable {
                 random: &random)
         }
         if outcome.isSuccess { latencies.record(report.latency) }
+        if case .failure = outcome, let cause = report.cause { tally.attemptFailed(cause, now: now) }
         if let change { breakerChanged(index, change, slowStart: policy.slowStart, traceID: traceID, now: now) }
         return outcome
     }
@@ -131,7 +134,7 @@ struct EdgeState: Sendable {
     private mutating func breakerChanged(
         _ index: Int32, _ change: Breaker.Change, slowStart: Timespan, traceID: TraceID?, now: Instant
     ) {
-        events.append(change, of: slots[Int(index)].instance, traceID: traceID, now: now)
+        events.append(change, of: slots[Int(index)].instance, traceID: traceID, causes: causes(of: change, now: now), now: now)
         switch change {
         case .opened: relist(index, now: now)
         case .halfOpened: break
@@ -139,6 +142,11 @@ struct EdgeState: Sendable {
             slots.withSlot(index) { $0.ramp = SlowStart(from: now, length: slowStart) }
             relist(index, now: now)
         }
+    }
+
+    private func causes(of change: Breaker.Change, now: Instant) -> [CauseCount] {
+        guard case .opened = change else { return [] }
+        return tally.causes(since: now + (.zero - (policy.breaker ?? BreakerPolicy()).window))
     }
 
     // MARK: Another attempt
@@ -182,10 +190,11 @@ struct EdgeState: Sendable {
     // MARK: A call ends
 
     mutating func callEnded(
-        _ outcome: Outcome, permit: CallPermit, traceID: TraceID?, now: Instant,
+        _ outcome: Outcome, permit: CallPermit, took span: Timespan, left: Timespan?, traceID: TraceID?, now: Instant,
         random: inout RandomSource
     ) {
         active -= 1
+        tally.callEnded(took: span, left: left)
         if permit.isRetrying { retrying -= 1 }
         if case .failure = outcome { counters.failed += 1 }
         judgeCall(outcome, permit: permit, traceID: traceID, now: now, random: &random)
@@ -200,7 +209,7 @@ struct EdgeState: Sendable {
         // How long it took is the endpoints' matter.
         let change = breaker.attemptEnded(
             outcome, permit: permit.edge, took: .zero, now: now, alone: true, policy: breakerPolicy, random: &random)
-        if let change { events.append(change, of: nil, traceID: traceID, now: now) }
+        if let change { events.append(change, of: nil, traceID: traceID, causes: causes(of: change, now: now), now: now) }
     }
 }
 

@@ -155,6 +155,7 @@ extension AttemptFailure: CustomStringConvertible {
         case .protocolError: "invalid response"
         case .timedOut: "attempt timed out"
         case .truncated: "response truncated"
+        case .faultInjected: "fault injected"
         }
     }
 }

@@ -5,10 +5,10 @@ import MeshPolicy
 extension Exchange {
     /// Invariant: called with a lease that was just given, and none running.
     mutating func start(
-        _ lease: Lease, on endpoint: EndpointReference, after backoff: Timespan, abandoning reason: AbandonReason? = nil
+        _ lease: Lease, on endpoint: EndpointReference, after backoff: Timespan, abandoning reason: AbandonReason? = nil,
+        random: inout RandomSource
     ) -> Effects {
         let now = lease.started
-        let needsNewConnection = attempts.blameConnection(to: endpoint.endpoint.instance)
         self.lease = lease
         phase = .attempting
         isConnected = false
@@ -21,12 +21,19 @@ extension Exchange {
             AttemptRecord(
                 number: attempts.count + 1, endpoint: endpoint, backoff: backoff, started: now, isProbe: lease.permit.isProbe,
                 retry: .notNeeded))
-        return Effects(
-            abandon: reason,
-            start: Attempt(
-                number: attempts.count, endpoint: endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
-                needsNewConnection: needsNewConnection, credit: delegated),
-            wakeAt: wakeAt)
+        if let fault = drawFault(now: now, random: &random) {
+            attempts.withLast { $0.fault = fault }
+            held = HeldAttempt(fault: fault, until: now + fault.delay, credit: delegated)
+            return Effects(abandon: reason, wakeAt: wakeAt)
+        }
+        return Effects(abandon: reason, start: attempt(on: endpoint, credit: delegated, now: now), wakeAt: wakeAt)
+    }
+
+    /// What the host is told of the attempt that was recorded last.
+    func attempt(on endpoint: EndpointReference, credit: Int?, now: Instant) -> Attempt {
+        Attempt(
+            number: attempts.count, endpoint: endpoint, connectBy: min(connectBy, deadline), remaining: remaining(at: now),
+            needsNewConnection: attempts.blameConnection(to: endpoint.endpoint.instance), credit: credit)
     }
 
     mutating func startAgain(
@@ -35,7 +42,7 @@ extension Exchange {
         switch destination.selectAgain(
             tried: attempts, affinity: request.affinity, traceID: request.traceID, now: now, random: &random)
         {
-        case .leased(let lease, let endpoint): return start(lease, on: endpoint, after: backoff, abandoning: reason)
+        case .leased(let lease, let endpoint): return start(lease, on: endpoint, after: backoff, abandoning: reason, random: &random)
         case .refused(let cause): return stop(cause, abandoning: reason, now: now, random: &random)
         }
     }
@@ -48,6 +55,7 @@ extension Exchange {
             $0.failure = failure
             $0.abandoned = reason
         }
+        held = nil
         if failure.isProvablyUnsent { settleCredit(spent: 0) } else { creditWasLost() }
         callOutcome = failure.isNeutral ? .neutral : .failure
         let wish = wish(after: failure, now: now, random: &random)
@@ -130,6 +138,15 @@ extension Exchange {
 
     func report(_ lease: Lease, _ outcome: Outcome?, wasCutOff: Bool = false, now: Instant) -> AttemptReport {
         AttemptReport(
-            lease: lease, outcome: outcome, latency: (headAt ?? now) - lease.started, connected: isConnected, wasCutOff: wasCutOff)
+            lease: lease, outcome: outcome, latency: (headAt ?? now) - lease.started, connected: isConnected,
+            cause: outcome == nil ? nil : cause, wasCutOff: wasCutOff)
+    }
+
+    /// What went wrong with the attempt that was recorded last.
+    private var cause: FailureKind? {
+        guard let last = attempts.last else { return nil }
+        if let failure = last.failure { return .failure(failure) }
+        if let status = last.status { return .status(status) }
+        return .deadlinePassed
     }
 }

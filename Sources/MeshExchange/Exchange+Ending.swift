@@ -44,6 +44,7 @@ extension Exchange {
     /// Gives back all that the call has on loan. Invariant: once per call, and the last thing that it does.
     mutating func end(wasCutOff: Bool = false, now: Instant, random: inout RandomSource) {
         phase = .ended
+        held = nil
         var report: AttemptReport?
         if let lease {
             report = self.report(lease, unreported, wasCutOff: wasCutOff, now: now)
@@ -58,7 +59,8 @@ extension Exchange {
         guard let permit else { return }
         self.permit = nil
         destination.callEnded(
-            callOutcome, permit: permit, attempt: report, traceID: request.traceID, now: now, random: &random)
+            callOutcome, permit: permit, attempt: report, took: (headAt ?? now) - received, left: inherited.map { $0 - (headAt ?? now) },
+            traceID: request.traceID, now: now, random: &random)
     }
 
     /// What the running attempt says of its endpoint, and the call of its edge, where that was not reported yet.
@@ -80,7 +82,7 @@ extension Exchange {
         case .waiting(_, let until): instant = min(until, runningDeadline)
         case .attempting:
             let limit = uploadingSince == nil ? min(deadline, attemptEnds) : idleEnd
-            instant = isConnected ? limit : min(limit, connectBy)
+            instant = isConnected ? limit : min(limit, held?.until ?? connectBy)
         case .responding: instant = min(idleEnd, durationEnd, request.isGRPC ? deadline : .distantFuture)
         }
         return instant == .distantFuture ? nil : instant

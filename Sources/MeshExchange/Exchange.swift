@@ -15,6 +15,8 @@ package struct Exchange: ~Copyable, Sendable {
     package let request: RequestFacts
     /// When the first byte of the request was seen.
     package let received: Instant
+    /// The deadline of the request as a whole, as it came.
+    let inherited: Instant?
     /// For the final response head; it moves while a body is being uploaded.
     package internal(set) var deadline: Instant
     /// What was tried so far; when the call is over, what its spans are made of.
@@ -36,6 +38,8 @@ package struct Exchange: ~Copyable, Sendable {
 
     // Of the running attempt.
     var lease: Lease?
+    /// It has not left yet, by an injected fault.
+    var held: HeldAttempt?
     var isConnected = false
     var connectBy = Instant.distantFuture
     var attemptEnds = Instant.distantFuture
@@ -75,6 +79,7 @@ package struct Exchange: ~Copyable, Sendable {
         self.destination = destination
         self.request = request
         self.received = received
+        self.inherited = inherited
         deadline = min(received + (timeout ?? destination.policy.timeout), inherited ?? .distantFuture)
         lastProgress = received
         self.credit = credit
@@ -91,7 +96,7 @@ extension Exchange {
     package mutating func began(now: Instant, random: inout RandomSource) -> Effects {
         guard case .created = phase else { preconditionFailure("a call begins once") }
         guard deadline - now >= Self.leastRemainder else {
-            destination.callRefused()
+            destination.callRefused(.deadlineOnArrival)
             return refused(.deadlineOnArrival)
         }
         // On gRPC the deadline covers the bodies too, so that it never stands still.
@@ -102,7 +107,7 @@ extension Exchange {
             return refused(cause)
         case .admitted(let permit, let lease, let endpoint):
             self.permit = permit
-            return start(lease, on: endpoint, after: .zero)
+            return start(lease, on: endpoint, after: .zero, random: &random)
         }
     }
 
@@ -188,7 +193,10 @@ extension Exchange {
             if now >= until { return startAgain(after: now - since, abandoning: nil, now: now, random: &random) }
         case .attempting:
             if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }
-            if !isConnected, now >= connectBy {
+            if let held, now >= held.until, uploadingSince != nil || now < attemptEnds {
+                return heldAttemptCameDue(held, now: now, random: &random)
+            }
+            if held == nil, !isConnected, now >= connectBy {
                 return attemptFailed(.connectTimedOut, abandoning: .connectTimedOut, now: now, random: &random)
             }
             if uploadingSince == nil, now >= attemptEnds {

@@ -14,12 +14,15 @@ package struct RequestFacts: Sendable {
     package var maxDuration: Timespan?
     /// Named as the example in the events that this call causes.
     package var traceID: TraceID?
-    /// The hash of what decides where it goes, by `balance: hash`; nil where it has nothing of the kind.
+    /// A hash of what is to keep its client at one version and endpoint, the same in every process: of the route's sticky cookie or
+    /// field, or of the value that `balance: hash` names; nil where it may go anywhere.
     package var affinity: UInt64?
+    /// The route's; instead of the edge's own.
+    package var fault: FaultPolicy?
 
     package init(
         method: MethodSet, isMarkedIdempotent: Bool = false, bodyIsStreamed: Bool = false, isGRPC: Bool = false,
-        maxDuration: Timespan? = nil, traceID: TraceID? = nil, affinity: UInt64? = nil
+        maxDuration: Timespan? = nil, traceID: TraceID? = nil, affinity: UInt64? = nil, fault: FaultPolicy? = nil
     ) {
         self.method = method
         self.isMarkedIdempotent = isMarkedIdempotent
@@ -28,6 +31,7 @@ package struct RequestFacts: Sendable {
         self.maxDuration = maxDuration
         self.traceID = traceID
         self.affinity = affinity
+        self.fault = fault
     }
 }
 
@@ -88,13 +92,15 @@ package enum AttemptFailure: Hashable, Sendable {
     case timedOut
     /// The response began and did not end.
     case truncated
+    /// This process answered in the upstream's place, since a fault was asked for.
+    case faultInjected(status: Int)
 
     /// The peer can't have begun to work on it, so that it may be tried elsewhere whatever its method.
     package var isProvablyUnsent: Bool {
         switch self {
         case .connectFailed, .connectTimedOut, .streamRefused, .poolExhausted: true
         case .closedBeforeResponse(_, let requestWritten): !requestWritten
-        case .reset, .protocolError, .timedOut, .truncated: false
+        case .reset, .protocolError, .timedOut, .truncated, .faultInjected: false
         }
     }
 
@@ -104,6 +110,7 @@ package enum AttemptFailure: Hashable, Sendable {
         case .streamRefused, .poolExhausted: true
         case .closedBeforeResponse(let reused, _): reused
         case .connectFailed, .connectTimedOut, .reset, .protocolError, .timedOut, .truncated: false
+        case .faultInjected(let status): status < 500 || status == 501
         }
     }
 
@@ -124,6 +131,7 @@ package enum AttemptFailure: Hashable, Sendable {
         case .closedBeforeResponse, .truncated: .upstreamClosed
         case .protocolError: .upstreamProtocolError
         case .timedOut: .upstreamTimeout
+        case .faultInjected: .faultInjected
         }
     }
 
@@ -132,6 +140,7 @@ package enum AttemptFailure: Hashable, Sendable {
         switch self {
         case .poolExhausted: 503
         case .timedOut: 504
+        case .faultInjected(let status): status
         default: 502
         }
     }

@@ -65,7 +65,7 @@ package struct PathRewrite: Hashable, Sendable {
     private static let slash: [UInt8] = [UInt8(ascii: "/")]
 
     /// Where the slash before a segment stands; the end of the path where it has fewer.
-    private static func start(ofSegment number: Int, in path: UnsafeRawBufferPointer) -> Int {
+    static func start(ofSegment number: Int, in path: UnsafeRawBufferPointer) -> Int {
         var seen = -1
         for (index, byte) in path.enumerated() where byte == UInt8(ascii: "/") {
             seen += 1

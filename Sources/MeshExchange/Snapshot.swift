@@ -18,20 +18,17 @@ package final class Snapshot: Sendable {
         for destination in configuration.destinations where !services.insert(destination.service).inserted {
             throw SnapshotError(description: "destination '\(destination.service)' is there twice: name it once")
         }
-        var entries: [Router.Entry] = []
-        var rewrites: [PathRewrite?] = []
+        var compiled: [Route.Compiled] = []
         for route in configuration.routes {
             do {
-                let pattern = try RoutePattern(route.pattern)
-                entries.append((route.method, pattern))
-                rewrites.append(try route.rewrite.map { text throws(RoutePattern.Invalid) in try PathRewrite(text, for: pattern) })
+                compiled.append(try Route.Compiled(route))
             } catch {
                 throw SnapshotError(description: "route '\(route.name)': \(error)")
             }
-            for target in route.targets where !services.contains(target.service) {
-                throw SnapshotError(description: "route '\(route.name)' leads to '\(target.service)': add it to the destinations")
+            for service in route.targets.map(\.service) + (route.mirror.map { [$0.service] } ?? []) where !services.contains(service) {
+                throw SnapshotError(description: "route '\(route.name)' leads to '\(service)': add it to the destinations")
             }
-            guard !route.targets.isEmpty else {
+            guard !route.targets.isEmpty || route.answer != nil else {
                 throw SnapshotError(description: "route '\(route.name)' leads nowhere: give it a service")
             }
         }
@@ -43,11 +40,14 @@ package final class Snapshot: Sendable {
         }
         self.configuration = configuration
         self.destinations = destinations
-        router = Router(entries)
-        routes = zip(configuration.routes, rewrites).map { route, rewrite in
+        router = Router(
+            compiled.map { Router.Entry(method: $0.configuration.method, pattern: $0.pattern, conditions: $0.configuration.conditions) })
+        var before: [RouteIdentity: Route] = [:]
+        for route in previous?.routes ?? [] { before[route.identity] = route }
+        routes = compiled.map { route in
             Route(
-                route, rewrite: rewrite, targets: route.targets.map { (destinations[$0.service]!, $0.weight) },
-                standardDeadline: configuration.deadline)
+                route, destinations: destinations, standardDeadline: configuration.deadline, replicas: configuration.replicas,
+                after: before[RouteIdentity(route.configuration)], now: now)
         }
     }
 
@@ -57,52 +57,4 @@ package final class Snapshot: Sendable {
 
 package struct SnapshotError: Error, CustomStringConvertible {
     package let description: String
-}
-
-/// A route with its destinations at hand.
-package final class Route: Sendable {
-    package let name: String
-    package let isIdempotent: Bool
-    package let maxDuration: Timespan?
-    package let rewrite: PathRewrite?
-    /// For `Exchange.init(timeout:)`: instead of the edge's own, where it is not nil.
-    package let timeout: Timespan?
-    /// From the first byte of the request; nil for none.
-    private let deadline: Timespan?
-    private let targets: [(destination: Destination, weight: Double)]
-
-    init(
-        _ configuration: RouteConfiguration, rewrite: PathRewrite?, targets: [(Destination, Double)], standardDeadline: Timespan?
-    ) {
-        name = configuration.name
-        isIdempotent = configuration.idempotent
-        maxDuration = configuration.maxDuration
-        self.rewrite = rewrite
-        self.targets = targets
-        switch configuration.deadline {
-        case .standard:
-            deadline = standardDeadline
-            timeout = configuration.timeout
-        case .after(let span):
-            deadline = span
-            timeout = configuration.timeout
-        case .none:
-            deadline = nil
-            timeout = configuration.timeout ?? Exchange.unlimited
-        }
-    }
-
-    /// For `Exchange.init(inherited:)`.
-    package func deadline(received: Instant) -> Instant? { deadline.map { received + $0 } }
-
-    /// Where a request goes, by weight.
-    package func destination(random: inout RandomSource) -> Destination {
-        if targets.count == 1 { return targets[0].destination }
-        let drawn = WeightedChoice.draw(of: targets.count, random: &random) {
-            targets[$0].weight
-        } isUsable: { _ in
-            true
-        }
-        return targets[drawn ?? 0].destination
-    }
 }

@@ -7,7 +7,7 @@ package struct Field: Hashable, Sendable, BitwiseCopyable {
     @usableFromInline var valueCount: UInt32
     @usableFromInline var nameCount: UInt16
     @usableFromInline package let known: KnownField
-    /// Whether `Connection` names this field, so that it ends here (RFC 9110 7.6.1).
+    /// Whether this field ends here: `Connection` names it (RFC 9110 7.6.1), or a route takes it out.
     @usableFromInline package internal(set) var isNominated: Bool
 
     @inline(__always)
@@ -79,6 +79,21 @@ package struct FieldList: ~Copyable, @unchecked Sendable {
     package func first(named name: StaticString, in bytes: UnsafeRawBufferPointer) -> Field? {
         for index in 0..<count where bytes[self[index].name].equalsIgnoringCase(name) { return self[index] }
         return nil
+    }
+
+    /// The first field of a name given in lower case, from `start` on.
+    package func index(named name: UnsafeRawBufferPointer, from start: Int = 0, in bytes: UnsafeRawBufferPointer) -> Int? {
+        for index in start..<max(start, count) where bytes[self[index].name].equalsIgnoringCase(name) { return index }
+        return nil
+    }
+
+    /// Makes the fields of a name, given in lower case, end here.
+    mutating func drop(named name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) {
+        var start = 0
+        while let index = index(named: name, from: start, in: bytes) {
+            nominate(at: index)
+            start = index &+ 1
+        }
     }
 
     @inline(__always)

@@ -32,6 +32,11 @@ package struct RequestHead: ~Copyable {
     @frozen @usableFromInline
     package enum TargetForm: UInt8, Sendable { case origin, absolute, authority, asterisk }
 
+    /// Makes the fields of a name, given in lower case, end here.
+    package mutating func dropField(named name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) {
+        fields.drop(named: name, in: bytes)
+    }
+
     mutating func reset() {
         length = 0
         query = nil

@@ -19,6 +19,11 @@ package struct ResponseHead: ~Copyable {
     /// Whether another head follows: 1xx, but for 101, after which no HTTP follows.
     @inlinable package var isInterim: Bool { status < 200 && status != 101 }
 
+    /// Makes the fields of a name, given in lower case, end here.
+    package mutating func dropField(named name: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer) {
+        fields.drop(named: name, in: bytes)
+    }
+
     mutating func reset() {
         length = 0
         reason = .empty

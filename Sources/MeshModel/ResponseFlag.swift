@@ -21,6 +21,8 @@ package enum ResponseFlag: UInt8, Sendable, CaseIterable {
     case upstreamProtocolError
     /// The client broke HTTP (Envoy: DPE).
     case downstreamProtocolError
+    /// Made on purpose (Envoy: FI).
+    case faultInjected
 
     package var code: String {
         switch self {
@@ -42,6 +44,7 @@ package enum ResponseFlag: UInt8, Sendable, CaseIterable {
         case .shed: "SH"
         case .upstreamProtocolError: "UPE"
         case .downstreamProtocolError: "DPE"
+        case .faultInjected: "FI"
         }
     }
 }

@@ -76,3 +76,11 @@ extension Timespan: Codable {
         try container.encode(nanoseconds)
     }
 }
+
+extension UnixTime: Codable {
+    @usableFromInline package init(from decoder: any Decoder) throws { nanoseconds = try decoder.singleValueContainer().decode(Int64.self) }
+    @usableFromInline package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(nanoseconds)
+    }
+}

@@ -21,12 +21,15 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     /// The ramp of an endpoint that is new or was let in again.
     package var slowStart: Timespan
     package var `protocol`: UpstreamProtocol
+    /// Trouble made on purpose.
+    package var fault: FaultPolicy?
 
     package init(
         timeout: Timespan = .seconds(2), attemptTimeout: Timespan? = nil, connectTimeout: Timespan = .seconds(1),
         idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
         breaker: BreakerPolicy? = BreakerPolicy(), eject: EjectionPolicy? = EjectionPolicy(), balance: BalancePolicy = .p2c,
-        bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10), protocol: UpstreamProtocol = .auto
+        bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10), protocol: UpstreamProtocol = .auto,
+        fault: FaultPolicy? = nil
     ) {
         self.timeout = timeout
         self.attemptTimeout = attemptTimeout
@@ -40,11 +43,12 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.bulkhead = bulkhead
         self.slowStart = slowStart
         self.protocol = `protocol`
+        self.fault = fault
     }
 
     private enum CodingKeys: String, CodingKey {
         case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, eject, ejectOff, balance
-        case bulkhead, slowStart, `protocol`
+        case bulkhead, slowStart, `protocol`, fault
     }
 
     package init(from decoder: any Decoder) throws {
@@ -63,6 +67,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         slowStart = try values.decode(.slowStart, default: standard.slowStart)
         // A protocol that a later version adds is left to the handshake.
         self.protocol = (try? values.decode(.protocol, default: standard.protocol)) ?? .auto
+        fault = try values.decodeIfPresent(FaultPolicy.self, forKey: .fault)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -82,6 +87,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         try values.encode(bulkhead, forKey: .bulkhead)
         try values.encode(slowStart, forKey: .slowStart)
         try values.encode(self.protocol, forKey: .protocol)
+        try values.encodeIfPresent(fault, forKey: .fault)
     }
 }
 

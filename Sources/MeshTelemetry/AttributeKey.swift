@@ -67,8 +67,10 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case cause = 83
     /// `edge` of the graph, caller and callee, where a span speaks of one that is not its own.
     case edge = 84
-    /// True where a fault was injected.
+    /// What fault was injected, where one was.
     case fault = 85
+    /// True where the request was a copy of another one, and nobody waits for its answer.
+    case mirror = 86
 
     package var name: String {
         switch self {
@@ -115,6 +117,7 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
         case .cause: "mesh.cause"
         case .edge: "mesh.edge"
         case .fault: "mesh.fault"
+        case .mirror: "mesh.mirror"
         }
     }
 }

@@ -19,24 +19,23 @@ extension ForwardedCall {
     }
 
     /// - Parameter name: in lower case.
-    private func fieldValue(named name: String, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        for index in request.fields.indices {
-            let field = request.fields[index]
-            if bytes[field.name].lazy.map(ASCII.lowercase).elementsEqual(name.utf8) { return bytes[field.value] }
-        }
-        return nil
+    func fieldValue(named name: String, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        var name = name
+        let index = name.withUTF8 { request.fields.index(named: UnsafeRawBufferPointer($0), in: bytes) }
+        return index.map { bytes[request.fields[$0].value] }
     }
 
-    /// RFC 6265, 5.4: pairs between semicolons, names case-sensitive.
-    private func cookie(named name: String, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        for index in request.fields.indices where bytes[request.fields[index].name].equalsIgnoringCase("cookie") {
-            for pair in bytes[request.fields[index].value].split(separator: UInt8(ascii: ";")) {
-                let pair = UnsafeRawBufferPointer(rebasing: pair).trimmed
-                guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), pair[..<equals].elementsEqual(name.utf8) else { continue }
-                return UnsafeRawBufferPointer(rebasing: pair[(equals + 1)...])
+    /// A cookie may stand in any of several fields.
+    func cookie(named name: String, _ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        var name = name
+        return name.withUTF8 { name in
+            var start = 0
+            while let index = request.fields.index(named: "cookie", from: start, in: bytes) {
+                if let value = Cookies(bytes[request.fields[index].value]).value(of: UnsafeRawBufferPointer(name)) { return value.trimmed }
+                start = index + 1
             }
+            return nil
         }
-        return nil
     }
 
     /// Behind the edge: the first address that the edge has written down.

@@ -51,6 +51,14 @@ struct CallIdentity {
         callSpan = SpanID.random(&random)
     }
 
+    /// The same request once more, beside the first: its span hangs below that of the request.
+    mutating func becomeCopy(random: inout RandomSource) {
+        parent = serverSpan
+        serverSpan = nil
+        link = nil
+        callSpan = SpanID.random(&random)
+    }
+
     /// The span of the nth attempt: derived from the call's, so that the attempts need no memory of their own.
     func attemptSpan(_ number: Int) -> SpanID {
         var z = callSpan.value &+ UInt64(truncatingIfNeeded: number) &* 0x9e37_79b9_7f4a_7c15

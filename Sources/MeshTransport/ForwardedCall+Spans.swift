@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import MeshTelemetry
 internal import NIOCore
 
@@ -31,6 +32,7 @@ extension ForwardedCall {
             if let flag { span.add(flag) }
             if let failure { span.add(.cause, failure.cause.description) }
             if replayHasOverflowed { span.add(.replayOverflowed, true) }
+            if routeState.isMirror { span.add(.mirror, true) }
             if let last, last.retry != .notNeeded { span.add(.retryReason, last.retry.rawValue) }
         }
         recordServerSpan(status: status, flag: flag, end: end)
@@ -60,9 +62,11 @@ extension ForwardedCall {
             span.add(.attempt, attempt.number)
             span.add(.endpoint, attempt.instance)
             if let version = attempt.version { span.add(.endpointVersion, version) }
+            if routeState.isMirror { span.add(.mirror, true) }
             if let status = attempt.status { span.add(.httpResponseStatusCode, status) }
             if let flag { span.add(flag) }
             if let failure = attempt.failure { span.add(.cause, failure.description) }
+            if let fault = attempt.fault { span.add(.fault, fault.description) }
             if attempt.retry != .notNeeded {
                 span.add(.retried, attempt.retry.isRetry)
                 span.add(.retryReason, attempt.retry.rawValue)

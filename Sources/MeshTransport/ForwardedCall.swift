@@ -17,6 +17,9 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var requestBytes = ByteBuffer()
     var path = RequestPath()
     var identity = CallIdentity()
+    var routeState = RouteState()
+    /// A copy of the request on its way elsewhere.
+    private var mirror: MirrorCall?
     private(set) var source: CallSource?
     /// Pieces of the body come without the framing of HTTP/1.1, and trailers, as field lines, beside them.
     var bodyIsData = false
@@ -80,6 +83,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         destination = exchange.destination
         self.exchange = consume exchange
         requestEnded = !bodyFollows
+        if let target = routeState.mirror, !offersUpgrade { mirror = MirrorCall.begin(self, to: target, bodyFollows: bodyFollows) }
         perform(self.exchange!.began(now: loop.now, random: &loop.random))
     }
 
@@ -100,6 +104,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         }
         replay.close(account: loop.shared.replay)
         held = []
+        if let mirror {
+            self.mirror = nil
+            // What is left of a body that nobody reads any more would not come.
+            if !requestEnded { mirror.giveUp() }
+        }
         recordSpans()
     }
 
@@ -112,6 +121,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         responseBytes = ByteBuffer()
         identity = CallIdentity()
         sharedCredit = nil
+        routeState.reset()
         source = nil
         exchange = nil
         destination = nil
@@ -235,6 +245,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// A piece of the request's body, as it stands on the wire.
     func requestBody(_ piece: ByteBuffer) {
         guard !isOver else { return }
+        mirror?.requestBody(piece)
         if replay.isOpen, !replay.append(piece, account: loop.shared.replay) {
             if isStreaming {
                 overflowReplay()
@@ -256,6 +267,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     func requestEnd() {
         requestEnded = true
+        mirror?.requestEnd()
         guard !isOver, isStreaming, let upstream else { return }
         if framesBody(for: upstream) { upstream.sendBody(lastChunk) }
         upstream.sendEnd()

@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
+internal import MeshPolicy
 internal import NIOCore
 
 // What is taken off a head, put on it and rewritten at this hop; the rules stand in semantics.md, "Headers".
@@ -10,7 +11,7 @@ enum RequestWriter {
     static func write(_ call: ForwardedCall, attempt: Attempt, to destination: Destination, into output: inout ByteBuffer) {
         call.requestBytes.withUnsafeReadableBytes { bytes in
             let room =
-                call.request.length + 3 * Int(call.request.authority?.count ?? 0) + call.path.count + 1024
+                call.request.length + 3 * Int(call.request.authority?.count ?? 0) + call.path.count + 1024 + call.routeState.requestRoom
                 + (attempt.endpoint.endpoint.authority?.utf8.count ?? 0) + (attempt.endpoint.endpoint.basePath?.utf8.count ?? 0)
             _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { region in
                 var sink = RegionSink(region)
@@ -87,8 +88,23 @@ enum RequestWriter {
         if call.isGRPC, let remaining = attempt.remaining { GRPCTimeout.write(remaining, into: &sink) }
         if call.request.acceptsTrailers { sink.append("te: trailers\r\nconnection: te\r\n") }
         if call.offersUpgrade, let upgrade = call.request.upgrade { switching(to: bytes[upgrade], into: &sink) }
-        if isEdge { forwarding(call, bytes, into: &sink) }
+        if isEdge {
+            forwarding(call, bytes, into: &sink)
+            routeFields(call.routeState, isExternal: destination.isExternal, into: &sink)
+        }
         HeadWriter.end(into: &sink)
+    }
+
+    /// What the route adds.
+    private static func routeFields(_ state: RouteState, isExternal: Bool, into sink: inout RegionSink) {
+        if let edits = state.requestEdits { edits.lines.withUnsafeBytes { sink.append($0) } }
+        guard !isExternal else { return }
+        if state.isMirror { sink.append("mesh-mirror: 1\r\n") }
+        switch state.route?.criticality {
+        case .critical: sink.append("mesh-criticality: critical\r\n")
+        case .sheddable: sink.append("mesh-criticality: sheddable\r\n")
+        case .standard, nil: break
+        }
     }
 
     /// `X-Forwarded-*` and `Forwarded` (RFC 7239) of this hop; a trusted client's own stand before them.
@@ -178,7 +194,9 @@ enum ResponseWriter {
         into output: inout ByteBuffer
     ) {
         call.responseBytes.withUnsafeReadableBytes { bytes in
-            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: call.response.length + 512) { region in
+            call.dropRouteFields(bytes)
+            let room = call.response.length + 512 + call.routeState.responseRoom
+            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { region in
                 var sink = RegionSink(region)
                 let isEdge = call.identity.origin == .edge
                 let isFromOutside = call.destination?.isExternal ?? false
@@ -189,6 +207,10 @@ enum ResponseWriter {
                 dropping.insert(.meshCreditSpent)
                 call.response.write(bytes, dropping: dropping, into: &sink)
                 call.loop.shared.responseFields.withUnsafeBytes { sink.append($0) }
+                if call.routeState.responseRoom > 0 {
+                    call.routeState.responseLines.withUnsafeBytes { sink.append($0) }
+                    if let edits = call.routeState.responseEdits { edits.lines.withUnsafeBytes { sink.append($0) } }
+                }
                 if isEdge {
                     traceField(call.identity.traceID, into: &sink)
                 } else if retryNo {

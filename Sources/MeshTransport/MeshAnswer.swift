@@ -18,6 +18,14 @@ struct MeshAnswer {
     var retryNo = false
     /// For `mesh-credit-spent`, towards a caller that gave credit.
     var creditSpent: Int?
+    /// What a route answers, instead of what is wrong; text where its lines do not say otherwise.
+    private var contents: [UInt8]?
+
+    /// A route's own answer.
+    init(status: Int, contents: [UInt8]) {
+        self.init(status: status, flag: nil, cause: "")
+        self.contents = contents
+    }
 
     init(status: Int, flag: ResponseFlag?, cause: String, error: String = "proxy_internal_response") {
         self.status = status
@@ -55,24 +63,29 @@ struct MeshAnswer {
             case .protocolError: "http_protocol_error"
             case .timedOut: "http_response_timeout"
             case .truncated: "http_response_incomplete"
+            case .faultInjected: "proxy_internal_response"
             }
         }
     }
 
     /// Writes the whole message; a HEAD request gets no body.
+    ///
+    /// - Parameter route: whose lines and edits it gets as any other answer of the route.
     func write(
-        identity: CallIdentity?, service: String, isHead: Bool, keepsAlive: Bool, clientVersion: UInt8, into output: inout ByteBuffer
+        identity: CallIdentity?, route: RouteState?, service: String, isHead: Bool, keepsAlive: Bool, clientVersion: UInt8,
+        into output: inout ByteBuffer
     ) {
         let isEdge = identity?.origin != .mesh
-        var problem = "{\"type\":\"about:blank\",\"title\":\"\(ReasonPhrase.of(status))\",\"status\":\(status)"
-        let subject = destination.map { "\($0): \(cause)" } ?? cause
-        problem += ",\"detail\":\"\(subject)\""
-        if let flag { problem += ",\"flag\":\"\(flag.code)\"" }
-        if let identity { problem += ",\"trace_id\":\"\(identity.traceID)\"" }
-        problem += "}\n"
-
-        output.writeString("HTTP/1.1 \(status) \(ReasonPhrase.of(status))\r\ncontent-type: application/problem+json\r\n")
-        output.writeString("content-length: \(problem.utf8.count)\r\n")
+        let edits = route?.responseEdits
+        let body = contents ?? Array(problem(identity).utf8)
+        // RFC 9110 8.6: neither length nor content.
+        let hasBody = status != 204 && status != 304
+        output.writeString("HTTP/1.1 \(status) \(ReasonPhrase.of(status))\r\n")
+        if hasBody, !body.isEmpty, edits?.dropped.contains(Array("content-type".utf8)) != true {
+            output.writeStaticString(
+                contents == nil ? "content-type: application/problem+json\r\n" : "content-type: text/plain; charset=utf-8\r\n")
+        }
+        if hasBody { output.writeString("content-length: \(body.count)\r\n") }
         if let flag {
             var details = "flag=\(flag.code)"
             if attempt > 0 { details += "; attempt=\(attempt)" }
@@ -80,6 +93,8 @@ struct MeshAnswer {
             details += "; \(subject)"
             output.writeString("proxy-status: \(service); error=\(error); details=\"\(details)\"\r\n")
         }
+        if let route { output.writeBytes(route.responseLines) }
+        if let edits { output.writeBytes(edits.lines) }
         if let identity, isEdge { output.writeString("mesh-trace: \(identity.traceID)\r\n") }
         if retryNo, !isEdge { output.writeString("mesh-retry: no\r\n") }
         if let creditSpent { output.writeString("mesh-credit-spent: \(creditSpent)\r\n") }
@@ -89,7 +104,17 @@ struct MeshAnswer {
             output.writeString("connection: keep-alive\r\n")
         }
         output.writeString("\r\n")
-        if !isHead { output.writeString(problem) }
+        if !isHead, hasBody { output.writeBytes(body) }
+    }
+
+    private var subject: String { destination.map { "\($0): \(cause)" } ?? cause }
+
+    private func problem(_ identity: CallIdentity?) -> String {
+        var problem = "{\"type\":\"about:blank\",\"title\":\"\(ReasonPhrase.of(status))\",\"status\":\(status)"
+        problem += ",\"detail\":\"\(subject)\""
+        if let flag { problem += ",\"flag\":\"\(flag.code)\"" }
+        if let identity { problem += ",\"trace_id\":\"\(identity.traceID)\"" }
+        return problem + "}\n"
     }
 }
 

@@ -57,6 +57,18 @@ package final class MeshRuntime: Sendable {
         for loop in loops { loop.eventLoop.execute { loop.install(snapshot, instances: instances) } }
     }
 
+    package var inboundTraffic: InboundTraffic {
+        var traffic = InboundTraffic()
+        for loop in loops { loop.inbound.add(to: &traffic) }
+        return traffic
+    }
+
+    /// How every edge of this process is doing, by the names of the services called.
+    package func edgeReports() -> [EdgeReport] {
+        let anchor = TimeAnchor.capture()
+        return snapshot.allDestinations.map { $0.report(now: anchor.instant, wall: anchor.wall) }.sorted { $0.to < $1.to }
+    }
+
     // MARK: - Calls
 
     /// Calls a service of the snapshot; the answer's head is there when this returns, its body follows as it is read.

@@ -58,24 +58,12 @@ extension RequestSource {
     // MARK: - The gateway
 
     private func dispatchByRoute(_ call: ForwardedCall) {
-        let snapshot = loop.snapshot
-        let index = call.requestBytes.withUnsafeReadableBytes { bytes in
-            call.path.withPath(of: call.request, bytes) { path in
-                snapshot.router.match(method: bytes[call.request.method], path: path)
-            }
+        switch call.decideRoute() {
+        case .answer(let answer): self.answer(answer)
+        case .forward(let destination, let route):
+            begin(
+                call, to: destination, route: route, inherited: earlier(route.deadline(received: received), grpcDeadline(of: call)))
         }
-        guard let index else {
-            answer(MeshAnswer(status: 404, flag: .noRoute, cause: "no route fits", error: "destination_not_found"))
-            return
-        }
-        let route = snapshot.routes[index]
-        call.identity.route = route.name
-        if let rewrite = route.rewrite {
-            call.requestBytes.withUnsafeReadableBytes { call.path.apply(rewrite, to: call.request, $0) }
-        }
-        begin(
-            call, to: route.destination(random: &loop.random), route: route,
-            inherited: earlier(route.deadline(received: received), grpcDeadline(of: call)))
     }
 
     private func begin(_ call: ForwardedCall, to destination: Destination, route: Route?, inherited: Instant?) {
@@ -85,8 +73,9 @@ extension RequestSource {
         facts.isMarkedIdempotent = fields.contains(.idempotencyKey) || route?.isIdempotent ?? false
         facts.bodyIsStreamed = bodyFollows
         facts.maxDuration = route?.maxDuration
-        if let key = destination.affinityKey { facts.affinity = call.affinity(by: key) }
         facts.isGRPC = call.isGRPC
+        facts.affinity = call.routeState.affinity ?? destination.affinityKey.flatMap { call.affinity(by: $0) }
+        facts.fault = route?.fault(at: loop.now)
         let exchange = Exchange(
             destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout,
             credit: credit(of: call))
@@ -189,6 +178,7 @@ extension RequestSource {
     }
 
     private func answerHealthCheck(_ call: ForwardedCall) {
+        call.identity.isRecorded = false
         let text: StaticString = "ok\n"
         let hasBody = call.request.methodKind != .head
         deliverHead(

@@ -18,6 +18,8 @@ class RequestSource: CallSource, @unchecked Sendable {
     /// The client's bytes come through TLS.
     final var isSecure = false
     final var answerBegan = false
+    /// Of the head that was written.
+    final var answeredStatus: Int?
     final var isRequestPaused = false
     /// The client's address as text, for forwarding fields; made when first needed.
     final lazy var clientAddress: [UInt8] = Array((remoteAddress ?? "unknown").utf8)
@@ -36,6 +38,12 @@ class RequestSource: CallSource, @unchecked Sendable {
     var bodyFollows: Bool { preconditionFailure("a protocol knows where a request ends") }
     /// Nothing can be written any more.
     var isClosed: Bool { preconditionFailure("a protocol knows when its channel is closed") }
+
+    /// - Parameter status: nil for an answer that was broken off. One to a health check does not count.
+    final func countAnswer(_ status: Int?) {
+        guard call?.identity.isRecorded ?? true else { return }
+        loop.inbound.answered(status, took: loop.now - received)
+    }
 
     // MARK: - Answers that are made here
 

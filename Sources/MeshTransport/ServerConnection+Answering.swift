@@ -8,6 +8,7 @@ internal import NIOCore
 extension ServerConnection {
     func write(_ answer: MeshAnswer) {
         answerBegan = true
+        answeredStatus = answer.status
         if reading == .body, call?.request.framing.isLong ?? true { keepsAlive = false }
         // A client that asked for a tunnel may send on as if it had one.
         if loop.isDraining || call?.request.methodKind == .connect { keepsAlive = false }
@@ -17,8 +18,8 @@ extension ServerConnection {
         let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
         openOutput()
         answer.write(
-            identity: identity, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: keepsAlive,
-            clientVersion: clientVersion, into: &loop.responseOutput)
+            identity: identity, route: call?.routeState, service: loop.shared.service, isHead: call?.request.methodKind == .head,
+            keepsAlive: keepsAlive, clientVersion: clientVersion, into: &loop.responseOutput)
         // A call that got as far as an exchange has recorded its spans with it.
         if let call, call.destination == nil { call.recordServerSpan(status: answer.status, flag: answer.flag, end: loop.now) }
         answerDone()
@@ -26,6 +27,7 @@ extension ServerConnection {
 
     func write(_ head: HandlerHead) {
         answerBegan = true
+        answeredStatus = head.status
         framing = .same
         if head.length == nil, head.allowsLength, head.hasBody || clientVersion > 0 {
             framing = clientVersion > 0 ? .chunkedHere : .untilClose

@@ -35,6 +35,7 @@ extension ServerConnection {
     /// The answer is out to its last byte.
     func answerDone() {
         answerEnded = true
+        countAnswer(answeredStatus)
         writeOutput()
         if !keepsAlive || loop.isDraining { keepsAlive = false }
         if reading == .body || reading == .head { endDuringRequest() }

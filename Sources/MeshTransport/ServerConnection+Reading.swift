@@ -70,6 +70,7 @@ extension ServerConnection {
         keepsAlive = call.request.keepsAlive && !loop.isDraining
         answerBegan = false
         answerEnded = false
+        answeredStatus = nil
         framing = .same
         if call.request.framing.hasBody {
             if let limit = loop.limits.bodyBytes {

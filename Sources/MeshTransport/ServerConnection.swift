@@ -182,6 +182,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
 
     override func deliverHead(_ call: ForwardedCall, retryNo: Bool) {
         answerBegan = true
+        answeredStatus = Int(call.response.status)
         frame(call)
         openOutput()
         ResponseWriter.write(
@@ -225,6 +226,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
 
     /// Ends the connection in the middle of an answer.
     override func breakOffAnswer() {
+        countAnswer(nil)
         // What ends with the connection would look complete after an orderly end.
         if framing == .untilClose || reading == .tunnel { resetsOnClose() }
         abort()

@@ -12,6 +12,8 @@ final class SharedState: Sendable {
     let outsideRequestFields: [UInt8]
     /// Fields that every forwarded response gets.
     let responseFields: [UInt8]
+    /// Copies of requests that were not sent, or not to their end, for want of room.
+    let mirrorsDropped = Atomic<Int>(0)
     /// Connections that clients have open.
     let connections = Atomic<Int>(0)
 

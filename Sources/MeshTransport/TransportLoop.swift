@@ -31,6 +31,9 @@ final class TransportLoop: @unchecked Sendable {
     private var recent: [(EndpointReference, ConnectionPool)?] = Array(repeating: nil, count: TransportLoop.recentPools)
     private static let recentPools = 64
     var connections: [ObjectIdentifier: any ClientConnection] = [:]
+    let inbound = InboundCounters()
+    /// Copies of requests under way.
+    var mirrors = 0
     private(set) var isDraining = false
     private var drained: [EventLoopPromise<Void>] = []
 

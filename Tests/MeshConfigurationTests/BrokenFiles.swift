@@ -190,6 +190,17 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
               crm: { tier: enterprise, run: bin/crm }
             """, "M025 6:7"),
         BrokenFile(
+            "a rewrite by what the pattern does not stand for",
+            """
+            mesh: shop
+            gateway:
+              run: bin/edge-gateway
+              routes:
+                /a: { to: crm, rewrite: /b/** }
+            services:
+              crm: { tier: enterprise, run: bin/crm }
+            """, "M026 5:29"),
+        BrokenFile(
             "an attempt as long as the call",
             """
             mesh: shop
@@ -301,7 +312,7 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
             services:
               rates: { tier: enterprise, url: "http://localhost:9000" }
               taxes: { tier: enterprise, url: "http://localhost:9000/" }
-            """, "M040 4:32", "M044 5:1", "M040 5:20", "M040 8:35"),
+            """, "M040 4:32", "M040 5:20", "M040 8:35"),
         BrokenFile(
             "weights of 110 and of 90",
             """

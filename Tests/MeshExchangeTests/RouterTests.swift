@@ -7,12 +7,14 @@ struct RouterTests {
         Router(
             try routes.map { route in
                 let words = route.split(separator: " ")
-                return (words.count == 2 ? String(words[0]) : nil, try RoutePattern(String(words.last!)))
+                return Router.Entry(method: words.count == 2 ? String(words[0]) : nil, pattern: try RoutePattern(String(words.last!)))
             })
     }
 
     private func match(_ router: Router, _ method: String, _ path: String) -> Int? {
-        Array(method.utf8).withUnsafeBytes { method in Array(path.utf8).withUnsafeBytes { router.match(method: method, path: $0) } }
+        Array(method.utf8).withUnsafeBytes { method in
+            Array(path.utf8).withUnsafeBytes { router.match(RouteSubject(method: method, path: $0)) }
+        }
     }
 
     @Test(

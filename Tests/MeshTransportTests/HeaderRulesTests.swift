@@ -147,7 +147,7 @@ import Testing
 }
 
 extension String {
-    fileprivate func components(of part: String) -> Int {
+    func components(of part: String) -> Int {
         var count = 0
         var rest = self[...]
         while let range = rest.firstRange(of: part) {

@@ -133,6 +133,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         let hasBody = call.response.framing.hasBody
         // A head that is the trailers, too, has no body whose length could be said.
         if call.isGRPC, !hasBody { headers.remove(name: "content-length") }
+        answeredStatus = Int(call.response.status)
         begin(headers, hasBody: hasBody)
     }
 
@@ -183,9 +184,10 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
         loop.headText.clear()
         answer.write(
-            identity: identity, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: true,
+            identity: identity, route: call?.routeState, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: true,
             clientVersion: 1, into: &loop.headText)
         if let call, call.destination == nil { call.recordServerSpan(status: answer.status, flag: answer.flag, end: loop.now) }
+        answeredStatus = answer.status
         let headers = HTTP2Heads.response(loop.headText)
         if isGRPC {
             begin(HTTP2Heads.trailersOnly(headers, .init(httpStatus: answer.status), answer.cause), hasBody: false)
@@ -206,6 +208,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         loop.headText.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: false, keepsAlive: true,
             clientVersion: 1, date: &loop.date)
+        answeredStatus = head.status
         begin(HTTP2Heads.response(loop.headText), hasBody: head.hasBody)
     }
 
@@ -247,6 +250,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         }
         self.connection = nil
         unread = []
+        countAnswer(answeredStatus)
         let written = loop.eventLoop.makePromise(of: Void.self)
         let isAborted = !requestEnded
         written.futureResult.assumeIsolated().whenSuccess { [self] in
@@ -268,6 +272,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
     private func reset(_ code: NIOHTTP2.HTTP2ErrorCode) {
         guard let connection else { return }
         self.connection = nil
+        countAnswer(nil)
         connection.write(id, .rstStream(code))
         connection.remove(self)
         recycle()

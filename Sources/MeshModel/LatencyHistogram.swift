@@ -1,5 +1,3 @@
-package import MeshModel
-
 /// How often which duration was seen, in fixed memory: eight buckets to each power of two, so that a rank or a quantile is
 /// right to within an eighth of the value.
 ///
@@ -11,6 +9,7 @@ package struct LatencyHistogram: Sendable, Hashable {
 
     private var counts = [UInt32](repeating: 0, count: bucketCount)
     package private(set) var total: UInt64 = 0
+    package private(set) var sum = Timespan.zero
 
     package init() {}
 
@@ -18,11 +17,39 @@ package struct LatencyHistogram: Sendable, Hashable {
         let bucket = Self.bucket(of: duration)
         if counts[bucket] < .max { counts[bucket] += 1 }
         total += 1
+        sum.nanoseconds &+= duration.nanoseconds
     }
 
     package mutating func merge(_ other: LatencyHistogram) {
         for index in counts.indices { counts[index] = UInt32(clamping: UInt64(counts[index]) + UInt64(other.counts[index])) }
         total += other.total
+        sum.nanoseconds &+= other.sum.nanoseconds
+    }
+
+    /// What was recorded since `earlier`, an earlier state of the same histogram; all of it where that is none.
+    package func since(_ earlier: LatencyHistogram) -> LatencyHistogram {
+        guard earlier.total <= total, zip(counts, earlier.counts).allSatisfy({ $0 >= $1 }) else { return self }
+        var result = self
+        for index in result.counts.indices { result.counts[index] -= earlier.counts[index] }
+        result.total -= earlier.total
+        result.sum.nanoseconds &-= earlier.sum.nanoseconds
+        return result
+    }
+
+    /// How many were recorded up to each of `bounds`, which rise; what lies in the bucket of a bound counts as below it.
+    package func cumulative(_ bounds: [Timespan]) -> [UInt64] {
+        var result: [UInt64] = []
+        var seen: UInt64 = 0
+        var next = 0
+        for bound in bounds {
+            let last = Self.bucket(of: bound)
+            while next <= last {
+                seen += UInt64(counts[next])
+                next += 1
+            }
+            result.append(seen)
+        }
+        return result
     }
 
     /// The share (0...1) of what was recorded that is less; of the same bucket half counts as less. Nil when empty.
@@ -58,5 +85,25 @@ package struct LatencyHistogram: Sendable, Hashable {
         let exponent = bucket / subBuckets + 2
         let offset = Int64(bucket % subBuckets)
         return .microseconds((Int64(subBuckets) + offset + 1) << Int64(exponent - 3))
+    }
+}
+
+extension LatencyHistogram: Codable {
+    /// The sum in nanoseconds, then index and count of each bucket that is not empty, in turn.
+    package init(from decoder: any Decoder) throws {
+        self.init()
+        let numbers = try decoder.singleValueContainer().decode([Int64].self)
+        sum = .nanoseconds(numbers.first ?? 0)
+        for position in stride(from: 1, to: numbers.count - 1, by: 2) {
+            guard (0..<Int64(Self.bucketCount)).contains(numbers[position]) else { continue }
+            let bucket = Int(numbers[position])
+            counts[bucket] = UInt32(clamping: numbers[position + 1])
+            total += UInt64(counts[bucket])
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode([sum.nanoseconds] + counts.enumerated().flatMap { $1 == 0 ? [] : [Int64($0), Int64($1)] })
     }
 }

@@ -1,5 +1,4 @@
 import MeshModel
-import MeshTelemetry
 import Testing
 
 @Suite("Latency histogram")

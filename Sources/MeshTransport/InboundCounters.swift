@@ -1,0 +1,50 @@
+internal import MeshModel
+internal import Synchronization
+
+/// What one event loop answered, since the process began; health checks not counted. Written by its loop, read by anybody.
+final class InboundCounters: Sendable {
+    private let requests = Atomic<UInt64>(0)
+    private let failures = Atomic<UInt64>(0)
+    private let buckets = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
+
+    /// - Parameter status: of the answer; nil for one that was broken off.
+    func answered(_ status: Int?, took span: Timespan) {
+        requests.wrappingAdd(1, ordering: .relaxed)
+        guard let status, status < 500 else {
+            failures.wrappingAdd(1, ordering: .relaxed)
+            return
+        }
+        var bucket = 0
+        while bucket < InboundTraffic.bounds.count, span.milliseconds >= InboundTraffic.bounds[bucket] { bucket += 1 }
+        buckets[bucket].wrappingAdd(1, ordering: .relaxed)
+    }
+
+    func add(to traffic: inout InboundTraffic) {
+        traffic.requests += requests.load(ordering: .relaxed)
+        traffic.failures += failures.load(ordering: .relaxed)
+        var seen: UInt64 = 0
+        for index in InboundTraffic.bounds.indices {
+            seen += buckets[index].load(ordering: .relaxed)
+            traffic.within[index] += seen
+        }
+    }
+}
+
+/// What a process was asked, and how it answered, since it began.
+package struct InboundTraffic: Hashable, Sendable {
+    /// Upper bounds of latencies, in milliseconds.
+    package static let bounds: [Int64] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
+
+    package var requests: UInt64 = 0
+    /// Answers of 500 and more, and those that were broken off.
+    package var failures: UInt64 = 0
+    /// Answers below 500 that took less than each bound.
+    package var within = [UInt64](repeating: 0, count: bounds.count)
+
+    /// By the names that the control protocol has for them.
+    package var counters: [String: UInt64] {
+        var counters = ["inbound.requests": requests, "inbound.failures": failures]
+        for (bound, count) in zip(Self.bounds, within) { counters["inbound.latency.le.\(bound)"] = count }
+        return counters
+    }
+}
