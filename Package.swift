@@ -88,7 +88,8 @@ let package = Package(
         library(
             "MeshSidecar",
             [
-                "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, serviceLifecycle, tracing, unixSignals,
+                "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, metrics, serviceLifecycle, tracing,
+                unixSignals,
             ]),
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),
 

@@ -10,6 +10,11 @@
 /// | `GET /v1/traces?limit=` | `[TraceSummary]`, newest first |
 /// | `GET /v1/traces/{id, unique prefix or "last"}` | `TraceDetail` |
 /// | `GET /v1/statistics` | `MeshStatistics` |
+/// | `GET /v1/edges` | `[EdgeStatus]` |
+/// | `GET /v1/edges/{from}/{to}` | `EdgeExplanation` |
+/// | `GET /v1/services` | `[ServiceSignals]` |
+/// | `GET /v1/faults`, `POST` with `FaultRequest`, `DELETE ?from=&to=` | `[FaultStatus]` |
+/// | `GET /v1/metrics` | Prometheus text |
 ///
 /// Anything else than a 2xx carries a `Problem` (`application/problem+json`).
 package enum AdminAPI {
@@ -31,5 +36,9 @@ package enum AdminAPI {
         package static let logs = "/v1/logs"
         package static let traces = "/v1/traces"
         package static let statistics = "/v1/statistics"
+        package static let edges = "/v1/edges"
+        package static let services = "/v1/services"
+        package static let faults = "/v1/faults"
+        package static let metrics = "/v1/metrics"
     }
 }

@@ -1,3 +1,4 @@
+package import MeshExchange
 package import MeshModel
 
 /// What an instance says to the daemon.
@@ -144,16 +145,27 @@ package struct Health: Hashable, Sendable, Codable {
     }
 }
 
-/// Counters since the start of the process, by name, so that either end may know more of them than the other.
+/// What an instance counts and measures, since the start of its process.
 package struct InstanceStatistics: Hashable, Sendable, Codable {
+    /// By name, so that either end may know more of them than the other.
     package var counters: [String: UInt64]
+    package var edges: [EdgeReport]
+    /// What its own code measures by swift-metrics.
+    package var metrics: [MetricFamily]
 
     /// Spans that were lost in this process, for whatever reason.
     package static let spansDropped = "spans.dropped"
 
-    package init(counters: [String: UInt64] = [:]) { self.counters = counters }
+    package init(counters: [String: UInt64] = [:], edges: [EdgeReport] = [], metrics: [MetricFamily] = []) {
+        self.counters = counters
+        self.edges = edges
+        self.metrics = metrics
+    }
 
     package init(from decoder: any Decoder) throws {
-        counters = try decoder.container(keyedBy: CodingKeys.self).decode(.counters, default: [:])
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        counters = try fields.decode(.counters, default: [:])
+        edges = try fields.decode(.edges, default: [])
+        metrics = try fields.decode(.metrics, default: [])
     }
 }

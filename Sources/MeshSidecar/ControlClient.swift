@@ -14,7 +14,7 @@ final class ControlClient: @unchecked Sendable {
         /// Called on the control loop.
         var install: @Sendable (ConfigurationMessage) throws -> Void
         var drain: @Sendable (Drain) -> Void
-        var counters: @Sendable () -> [String: UInt64]
+        var statistics: @Sendable () -> InstanceStatistics
     }
 
     /// Spans that may wait in the socket's buffer; more are refused, and wait in the pipeline.
@@ -108,7 +108,7 @@ final class ControlClient: @unchecked Sendable {
         if effects.connect { connect() }
         if let configuration = effects.install { install(configuration) }
         if let drain = effects.drain { owner?.drain(drain) }
-        if effects.reportStatistics, let owner { _ = write(.statistics(InstanceStatistics(counters: owner.counters()))) }
+        if effects.reportStatistics, let owner { _ = write(.statistics(owner.statistics())) }
     }
 
     private func setTimer(_ wakeAt: Instant?) {

@@ -1,6 +1,7 @@
 import Glibc
 import MeshModel
 import MeshTelemetry
+public import Metrics
 import ServiceLifecycle
 import Tracing
 import UnixSignals
@@ -35,7 +36,7 @@ extension Sidecar {
     ///         sidecar.serve { request in try await answer(request, database, sidecar.mesh) }
     ///     }
     ///
-    /// It writes the log (``SidecarLogging``), joins `withSpan` to the traces of the mesh, and handles signals: the first one drains,
+    /// It writes the log (``SidecarLogging``), joins `withSpan` to the traces of the mesh and swift-metrics to its metrics, and handles signals: the first one drains,
     /// a second one ends the process at once. What goes wrong is written to standard error as one line, and the process ends with
     /// status 1. Returns after a graceful shutdown.
     ///
@@ -53,6 +54,7 @@ extension Sidecar {
             let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
             let sidecar = try Sidecar(try configuration(), threads: threads)
             InstrumentationSystem.bootstrap(sidecar.tracer)
+            MetricsSystem.bootstrap(sidecar.metricsFactory)
             try await setup(sidecar)
             try await sidecar.runGroup(until: signals)
         } catch {
@@ -66,6 +68,10 @@ extension Sidecar {
         let pipeline = pipeline
         return MeshTracer(recorder: pipeline.shared, onFlush: { pipeline.turn() })
     }
+
+    /// The backend of swift-metrics by which an application's measurements are scraped with those of the mesh; ``program(_:threads:_:)``
+    /// installs it.
+    public var metricsFactory: any MetricsFactory { metrics }
 
     private func runGroup(until signals: UnixSignalsSequence) async throws {
         try begin()

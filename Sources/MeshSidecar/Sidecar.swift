@@ -63,6 +63,7 @@ public final class Sidecar: Service {
     let origin: Origin
     let runtime: MeshRuntime
     let pipeline: TelemetryPipeline
+    let metrics = MeshMetrics()
     let control: ControlClient?
     let state = Guarded(State())
     let isReady = Atomic<Bool>(false)
@@ -252,8 +253,11 @@ public final class Sidecar: Service {
                         mesh.configured.open(())
                     },
                     drain: { drainWanted.open($0.within) },
-                    counters: { [weak control] in
-                        [InstanceStatistics.spansDropped: pipeline.dropped + (control?.lostSpans ?? 0)]
+                    statistics: { [weak control, metrics] in
+                        InstanceStatistics(
+                            counters: runtime.inboundTraffic.counters.merging(
+                                [InstanceStatistics.spansDropped: pipeline.dropped + (control?.lostSpans ?? 0)]) { $1 },
+                            edges: runtime.edgeReports(), metrics: metrics.families)
                     }))
             return try await withThrowingTaskGroup { group in
                 group.addTask {

@@ -34,6 +34,16 @@ struct DaemonClient: Sendable {
         try send(request("GET", path, query: query, timeout: timeout)).body
     }
 
+    /// The body of a 2xx answer to a request that changes something.
+    func send(_ method: String, _ path: String, query: [(String, String)] = [], body: [UInt8]? = nil) throws -> [UInt8] {
+        var request = request(method, path, query: query, timeout: .seconds(10))
+        if let body {
+            request.body = .bytes(body)
+            request.headers.append(CurlHeader("Content-Type", AdminAPI.jsonType))
+        }
+        return try send(request).body
+    }
+
     /// Reads a stream of JSON lines; `each` says whether to go on.
     func lines<Line: Decodable>(
         _ type: Line.Type, _ method: String, _ path: String, query: [(String, String)] = [], body: [UInt8]? = nil,

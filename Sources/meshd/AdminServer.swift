@@ -49,6 +49,24 @@ struct AdminServer {
         router.get("/v1/status") { _, _ in try json(await daemon.status()) }
         router.get("/v1/instances") { _, _ in try json(await daemon.instances()) }
         router.get("/v1/statistics") { _, _ in try json(await daemon.statistics()) }
+        router.get("/v1/edges") { _, _ in try json(await daemon.edges()) }
+        router.get("/v1/edges/:from/:to") { _, context in
+            try json(await daemon.explain(from: context.parameters.require("from"), to: context.parameters.require("to")))
+        }
+        router.get("/v1/services") { _, _ in try json(await daemon.signals()) }
+        router.get("/v1/faults") { _, _ in try json(await daemon.faults()) }
+        router.post("/v1/faults") { request, _ in
+            let bytes = try await request.body.collect(upTo: 64 << 10)
+            guard let order = try? AdminJSON.decode(FaultRequest.self, from: bytes.readableBytesView) else {
+                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/faults takes a FaultRequest as JSON")
+            }
+            return try json(await daemon.order(order))
+        }
+        router.delete("/v1/faults") { request, _ in
+            let parameters = request.uri.queryParameters
+            return try json(await daemon.endFault(from: parameters["from"].map(String.init), to: parameters["to"].map(String.init)))
+        }
+        router.get("/v1/metrics") { _, _ in await metricsAnswer(daemon) }
         router.post("/v1/up") { request, _ in
             let bytes = try await request.body.collect(upTo: 4 << 20)
             guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
@@ -81,6 +99,12 @@ struct AdminServer {
         }
         return router
     }
+}
+
+func metricsAnswer(_ daemon: Daemon) async -> Response {
+    Response(
+        status: .ok, headers: [.contentType: PrometheusText.contentType],
+        body: ResponseBody(byteBuffer: ByteBuffer(string: await daemon.metrics())))
 }
 
 private func number(_ text: Substring?, named name: String) throws -> Int? {

@@ -24,6 +24,11 @@ actor Daemon {
     var phase = DaemonPhase.idle
     /// One `up` at a time; `down` ends it.
     var upTask: Task<Void, Never>?
+    var faultBook = FaultBook()
+    /// Wakes when the next fault ends.
+    var faultTimer: Task<Void, Never>?
+    var traffic = TrafficLedger()
+    private var metricsServer = MetricsServer()
     private var registry: Registry
     private var publisher = SnapshotPublisher()
     private let startedAt = Timestamp(HostClock.wall())
@@ -106,7 +111,8 @@ actor Daemon {
     func followInstances(_ events: AsyncStream<InstanceServer.Event>) async {
         for await event in events {
             switch event {
-            case .closed(let connection): _ = publisher.disconnected(connection)
+            case .closed(let connection):
+                if let listener = publisher.disconnected(connection) { traffic.left(listener.instance) }
             case .said(let connection, let message): await instanceSaid(message, connection)
             }
         }
@@ -131,7 +137,12 @@ actor Daemon {
                 let replica = await supervisor.snapshot().first(where: { $0.instance == instance })
             else { return }
             if registry.startedDraining(replica: replica.replica) { publish() }
-        case .statistics, .spans: break
+        case .statistics(let statistics):
+            guard let listener = publisher.listeners[connection] else { return }
+            traffic.reported(
+                statistics.edges, counters: statistics.counters, metrics: statistics.metrics, by: listener.instance, of: listener.service,
+                tier: applied?.document.tier(of: listener.service) ?? "", now: HostClock.now())
+        case .spans: break
         }
     }
 
@@ -142,12 +153,15 @@ actor Daemon {
     func publish() -> Set<String> {
         guard let applied else { return [] }
         var told: Set<String> = []
-        for (connection, message) in publisher.messages(applied.document, registry) {
+        for (connection, message) in publisher.messages(applied.document, registry, faultBook) {
             connection.send(.configuration(message))
             if let service = publisher.listeners[connection]?.service { told.insert(service) }
         }
         return told
     }
+
+    /// Something that instances are told has changed: the next snapshots have another revision.
+    func revise() { registry.policyChanged() }
 
     /// From now on this is what is wanted.
     ///
@@ -156,6 +170,7 @@ actor Daemon {
         let isFirst = self.applied == nil
         self.applied = applied
         registry.policyChanged()
+        metricsServer.follow(applied.document.metricsListen, of: self, logger: logger)
         let told = publish()
         return isFirst ? [] : told
     }

@@ -36,7 +36,9 @@ struct SnapshotPublisher {
     func connection(of instance: InstanceID) -> InstanceConnection? { listeners.first { $0.value.instance == instance }?.key }
 
     /// What has to be sent now, so that every listener has the snapshot of its service.
-    mutating func messages(_ document: MeshDocument, _ registry: Registry) -> [(InstanceConnection, ConfigurationMessage)] {
+    mutating func messages(
+        _ document: MeshDocument, _ registry: Registry, _ faults: FaultBook
+    ) -> [(InstanceConnection, ConfigurationMessage)] {
         var current: [String: SnapshotConfiguration] = [:]
         var encoded: [String: ConfigurationMessage] = [:]
         var messages: [(InstanceConnection, ConfigurationMessage)] = []
@@ -46,6 +48,7 @@ struct SnapshotPublisher {
                 var snapshot = current[service]
                     ?? document.snapshotConfiguration(for: service, revision: 0, endpoints: { registry.endpoints(of: $0) })
             else { continue }
+            faults.apply(to: &snapshot)
             snapshot.revision = 0
             current[service] = snapshot
             guard listener.told != snapshot else { continue }
