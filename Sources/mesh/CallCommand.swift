@@ -40,12 +40,8 @@ struct CallCommand: ParsableCommand {
         let console = outputOptions.console
         let location = try MeshLocation.find(file: mesh.file)
         try location.withDaemon { daemon in
-            guard let base = try daemon.status()?.urls.first else {
-                if try daemon.status() == nil { throw DaemonAbsent() }
-                throw CommandFailure("the gateway of mesh \(location.name) does not listen", hint: "mesh ps\(location.selector)")
-            }
-            var request = try request(to: Self.reachable(base))
-            if let data { request.body = .bytes(try Self.body(data)) }
+            var request = try request(to: daemon.gatewayURL(location))
+            if let data { request.body = .bytes(try RequestArguments.body(data)) }
             let response: CurlResponse
             do {
                 response = try CurlClient().send(request)
@@ -64,43 +60,7 @@ struct CallCommand: ParsableCommand {
 
     /// The request that the arguments describe.
     func request(to base: String) throws -> CurlRequest {
-        var words = target
-        // `mesh call "POST /orders"` is how routes are written elsewhere.
-        if words.count == 1 { words = words[0].split(separator: " ", maxSplits: 1).map(String.init) }
-        if words.count == 1 { words.insert(data == nil ? "GET" : "POST", at: 0) }
-        guard words.count == 2 else { throw ValidationError("A method and a path are wanted, such as: GET /catalog") }
-        guard words[1].hasPrefix("/") else { throw ValidationError("The path must begin with a slash: '\(words[1])'") }
-        let isToken =
-            !words[0].isEmpty && words[0].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "!#$%&'*+-.^_`|~".contains($0)) }
-        guard isToken else { throw ValidationError("'\(words[0])' is no method.") }
-        guard !words[1].unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7f }) else {
-            throw ValidationError("The path must not have blanks: write %20.")
-        }
-        var fields = try headers.map { text in
-            guard let colon = text.firstIndex(of: ":"), colon != text.startIndex, !text.contains(where: \.isNewline) else {
-                throw ValidationError("'\(text)' is no field: write 'Name: value'.")
-            }
-            return CurlHeader(String(text[..<colon]), text[text.index(after: colon)...].trimmingCharacters(in: .whitespaces))
-        }
-        if fields["User-Agent"] == nil { fields.append(CurlHeader("User-Agent", "mesh/\(AdminAPI.releaseVersion)")) }
-        if data != nil, fields["Content-Type"] == nil { fields.append(CurlHeader("Content-Type", "application/json")) }
-        return CurlRequest(words[0].uppercased(), base + words[1], headers: fields, timeout: .seconds(120))
-    }
-
-    private static func body(_ data: String) throws -> [UInt8] {
-        guard data.hasPrefix("@") else { return Array(data.utf8) }
-        let path = String(data.dropFirst())
-        if path == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
-        guard let contents = FileManager.default.contents(atPath: path) else {
-            throw CommandFailure(
-                "the body cannot be read from \(path)", hint: "name a file that exists: -d @FILE, or -d @- for standard input")
-        }
-        return Array(contents)
-    }
-
-    /// What listens on every address is reached on the loopback.
-    static func reachable(_ url: String) -> String {
-        url.replacing("//0.0.0.0:", with: "//127.0.0.1:").replacing("//[::]:", with: "//[::1]:")
+        try RequestArguments.request(target, data: data, headers: headers, to: base)
     }
 
     /// Spans arrive in batches, a moment after the answer: waits until the trace is whole, within a bound.

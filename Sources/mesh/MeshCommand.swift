@@ -19,7 +19,7 @@ struct MeshCommand: ParsableCommand {
         version: AdminAPI.releaseVersion,
         subcommands: [
             CheckCommand.self, ExplainCommand.self, UpCommand.self, DownCommand.self, PsCommand.self, LogsCommand.self, CallCommand.self,
-            StatCommand.self, EdgesCommand.self, WhyCommand.self, FaultCommand.self, TracesCommand.self,
+            LoadCommand.self, StatCommand.self, EdgesCommand.self, WhyCommand.self, FaultCommand.self, TracesCommand.self,
         ])
 }
 

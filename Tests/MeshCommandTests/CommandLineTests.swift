@@ -60,9 +60,9 @@ import Testing
     }
 
     @Test func whatListensEverywhereIsReachedOnTheLoopback() {
-        #expect(CallCommand.reachable("http://0.0.0.0:8080") == "http://127.0.0.1:8080")
-        #expect(CallCommand.reachable("http://[::]:8080") == "http://[::1]:8080")
-        #expect(CallCommand.reachable("http://10.0.0.1:80") == "http://10.0.0.1:80")
+        #expect(RequestArguments.reachable("http://0.0.0.0:8080") == "http://127.0.0.1:8080")
+        #expect(RequestArguments.reachable("http://[::]:8080") == "http://[::1]:8080")
+        #expect(RequestArguments.reachable("http://10.0.0.1:80") == "http://10.0.0.1:80")
     }
 
     @Test func logsTakeServicesInEitherForm() throws {
