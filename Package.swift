@@ -46,6 +46,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -65,6 +66,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -80,7 +82,7 @@ let package = Package(
 
         // Data plane.
         library("MeshConfiguration", ["MeshExchange", yams]),
-        library("MeshTelemetry", ["MeshModel", logging, metrics, tracing]),
+        library("MeshTelemetry", ["MeshModel", "CMeshSystem", logging, metrics, tracing]),
         library(
             "MeshTransport",
             ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
@@ -96,13 +98,17 @@ let package = Package(
         // Control plane.
         .target(name: "CMeshSystem"),
         library("MeshAdminAPI", ["MeshModel"]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(
+            name: "MeshOTLP", dependencies: ["CZlib", "MeshTelemetry", swiftProtobuf], exclude: ["otlp.proto"], swiftSettings: strict),
         library("MeshStore", ["MeshTelemetry", grdb]),
         library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
         library("MeshRegistry", ["MeshModel"]),
         program(
             "meshd",
             [
-                "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshRegistry", "MeshStore", "MeshSupervision", hummingbird,
+                "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshOTLP", "MeshRegistry", "MeshStore", "MeshSupervision",
+                "MeshTransport", hummingbird,
             ]),
         .executableTarget(
             name: "mesh-shim", cSettings: unsanitized + [.headerSearchPath("../CMeshSystem/include")], linkerSettings: withoutSwift),
@@ -139,6 +145,7 @@ let package = Package(
         tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
         tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
         tests("MeshHummingbirdTests", ["MeshHummingbird"]),
+        tests("MeshOTLPTests", ["MeshOTLP"]),
         tests("MeshStoreTests", ["MeshStore"]),
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),

@@ -140,6 +140,14 @@ int mesh_packet_connect(const char *path) {
     return connection;
 }
 
+int mesh_packet_accept(int listener) {
+    int connection;
+    do {
+        connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    } while (connection < 0 && errno == EINTR);
+    return connection;
+}
+
 int mesh_packet_pair(int pair[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair); }
 
 int mesh_peer(int descriptor, pid_t *process, uid_t *user) {

@@ -11,6 +11,7 @@ package struct RuntimeFolder: Hashable, Sendable {
 
     package var controlSocket: String { path + "/control.sock" }
     package var instanceSocket: String { path + "/instances.sock" }
+    package var spanSocket: String { path + "/spans.sock" }
 
     /// Room that a socket's name needs: the longest is `/<replica>-<run>.sock`.
     private static let longestUsable = 60

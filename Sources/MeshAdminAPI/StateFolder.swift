@@ -32,4 +32,6 @@ package struct StateFolder: Hashable, Sendable {
     package var instances: String { path + "/instances" }
     package var data: String { path + "/data" }
     package var traces: String { path + "/traces" }
+    /// What a request names in `mesh-keep` so that its trace is kept: who may read this file may ask for that.
+    package var keepKey: String { path + "/keep.key" }
 }

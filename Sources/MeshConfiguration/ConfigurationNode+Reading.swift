@@ -19,6 +19,8 @@ extension ConfigurationNode {
     var rate: Double? { known(.rate).flatMap { Quantity.rate($0.text) } }
     var fieldName: String? { known(.fieldName)?.text }
     var scopedRate: String? { known(.scopedRate)?.text }
+    /// As a share: 0.99 for `p99`.
+    var percentile: Double? { known(.percentile).flatMap { Double($0.text.dropFirst()) }.map { $0 / 100 } }
     var url: MeshURL? { known(.url).flatMap { MeshURL($0.text) } }
 
     func integer(_ range: ClosedRange<Int>) -> Int? { known(.integer(range))?.integer }
@@ -27,19 +29,20 @@ extension ConfigurationNode {
     /// One value alone counts as a list of one.
     var elements: [ConfigurationNode] { isNull ? [] : list ?? [self] }
 
-    var address: SocketAddress? {
+    var address: SocketAddress? { address(ofPortAlone: "0.0.0.0") }
+
+    /// - Parameter standard: the host of a port alone.
+    func address(ofPortAlone standard: String) -> SocketAddress? {
         guard let text = known(.address)?.text else { return nil }
         guard let colon = text.lastIndex(of: ":") else {
-            return known(.address)?.integer.flatMap(Self.anyHost) ?? Int(text).flatMap(Self.anyHost)
+            return (known(.address)?.integer ?? Int(text)).map { .tcp(host: standard, port: $0) }
         }
         guard let port = Int(text[text.index(after: colon)...]) else { return nil }
         var host = text[..<colon]
-        if host == "*" { return Self.anyHost(port) }
+        if host == "*" { return .tcp(host: "0.0.0.0", port: port) }
         if host.hasPrefix("[") { host = host.dropFirst().dropLast() }
         return .tcp(host: String(host), port: port)
     }
-
-    private static func anyHost(_ port: Int) -> SocketAddress? { .tcp(host: "0.0.0.0", port: port) }
 }
 
 /// Splits a command into words as a shell does: blanks separate, quotes hold together, a backslash takes the next character as it is.

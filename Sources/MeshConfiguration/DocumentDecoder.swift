@@ -23,10 +23,31 @@ struct DocumentDecoder {
             tiers: tiers.isEmpty ? MeshDocument.standardTiers : tiers, allowsCallsWithinTier: root["same_tier"]?.boolean ?? false,
             restartsOnChange: restartsOnChange, gateway: root.entry("gateway").map(gateway),
             services: (root["services"]?.entries ?? []).map(service),
-            traces: MeshDocument.Traces(
-                storePath: root[path: "traces", "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } }),
+            traces: traces(root["traces"]),
             metricsListen: root[path: "metrics", "listen"]?.address,
             defaults: manner(ConfigurationNode(.map([]), at: defaultsNode.mark)))
+    }
+
+    private func traces(_ node: ConfigurationNode?) -> MeshDocument.Traces {
+        MeshDocument.Traces(
+            storePath: node?[path: "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } },
+            keeping: keeping(node?["keep"]),
+            exports: (node?["export"]?.elements ?? []).compactMap { element in
+                element.url.flatMap { url in
+                    element.scalar.map { MeshDocument.Traces.Export(text: $0.text, endpoint: url.endpoint(identifiedBy: $0.text)) }
+                }
+            },
+            // Spans of anybody who can reach it are believed, so that a port alone is one of this host only.
+            otlpListen: node?["otlp_listen"].flatMap { $0.address(ofPortAlone: "127.0.0.1") })
+    }
+
+    private func keeping(_ node: ConfigurationNode?) -> TraceKeeping {
+        guard let node, node.text == nil else { return .all }
+        func share(_ key: String) -> Double { node[key].map { $0.word("all") != nil ? 1 : $0.share ?? 1 } ?? 1 }
+        let slow = node["slower_than"].flatMap { node in
+            node.percentile.map { TraceKeeping.Threshold.quantile($0) } ?? node.duration.map { .duration($0) }
+        }
+        return TraceKeeping(errors: share("errors"), retried: share("retried"), slowerThan: slow, rest: share("rest"))
     }
 
     /// A path of the file, absolute.

@@ -31,15 +31,14 @@ extension MeshDocument {
                 revision: revision, mesh: self.name, tiers: tiers, service: name, tier: tiers.first ?? "", replicas: 1,
                 destinations: callees.compactMap { destination($0, defaults, endpoints) }, routes: gateway.routes.map(\.configuration),
                 deadline: gateway.deadline, retryCredit: gateway.retryCredit, healthPath: gateway.healthPath,
-                traceContextContinues: gateway.continuesTraces,
-                trustedProxies: gateway.trustedProxies, limits: gateway.limits, timeouts: gateway.timeouts)
+                traceContextContinues: gateway.continuesTraces, trustedProxies: gateway.trustedProxies, limits: gateway.limits,
+                timeouts: gateway.timeouts, keeping: traces.keeping)
         }
         guard let service = service(named: name) else { return nil }
         return SnapshotConfiguration(
             revision: revision, mesh: self.name, tiers: tiers, service: name, tier: service.tier, replicas: Swift.max(service.replicas, 1),
             destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) },
-            retryCredit: gateway?.retryCredit ?? .standard,
-            healthPath: SnapshotConfiguration.serviceHealthPath)
+            retryCredit: gateway?.retryCredit ?? .standard, healthPath: SnapshotConfiguration.serviceHealthPath, keeping: traces.keeping)
     }
 
     private func destination(_ name: String, _ manner: MeshDocument.Call.Manner, _ endpoints: (String) -> [Endpoint])
@@ -80,20 +79,13 @@ extension MeshDocument.Service.URL {
     /// The address as an endpoint; nil for `https`, which is not spoken yet: nothing may go out in the clear instead.
     ///
     /// Its id is made of the text, so that what is kept by it (connections, breakers) outlives a reload.
-    var endpoint: Endpoint? {
-        guard !url.isSecure else { return nil }
-        return Endpoint(
-            instance: InstanceID(stableFor: text), addresses: [.tcp(host: url.host, port: url.port)], authority: url.authority,
-            basePath: url.basePath)
-    }
+    var endpoint: Endpoint? { url.endpoint(identifiedBy: text) }
 }
 
-extension InstanceID {
-    /// A UUID of version 8 (RFC 9562, 5.8) from two FNV-1a hashes of a text.
-    init(stableFor text: String) {
-        func hash(_ basis: UInt64) -> UInt64 { text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 } }
-        self.init(
-            high: hash(0xcbf2_9ce4_8422_2325) & 0xffff_ffff_ffff_0fff | 0x8000,
-            low: hash(0x8422_2325_cbf2_9ce4) & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000)
+extension MeshURL {
+    func endpoint(identifiedBy text: String) -> Endpoint? {
+        guard !isSecure else { return nil }
+        return Endpoint(
+            instance: InstanceID(stableFor: text), addresses: [.tcp(host: host, port: port)], authority: authority, basePath: basePath)
     }
 }

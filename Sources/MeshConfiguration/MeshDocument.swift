@@ -226,5 +226,17 @@ extension MeshDocument {
     package struct Traces: Hashable, Sendable {
         /// Absolute; nil for the place below the state folder.
         package var storePath: String?
+        package var keeping: TraceKeeping
+        /// Where kept traces are sent besides.
+        package var exports: [Export]
+        /// Where spans of other programs are taken in; nil for nowhere.
+        package var otlpListen: SocketAddress?
+
+        /// An OTLP/HTTP endpoint, to which `/v1/traces` is added.
+        package struct Export: Hashable, Sendable {
+            package var text: String
+            /// Nil where it can't be spoken to.
+            package var endpoint: Endpoint?
+        }
     }
 }

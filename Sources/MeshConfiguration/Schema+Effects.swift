@@ -8,7 +8,7 @@ extension Schema {
         "service.env_file", "service.secrets", "service.live", "service.startup", "service.limits", "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",
         "call.hedge", "call.limit", "call.tls",
-        "traces.keep=sampled", "store.for", "store.max", "traces.export", "traces.otlp_listen",
+        "store.for", "store.max", "traces.export=https",
     ]
 
     /// Every key, as the table above names it.

@@ -193,17 +193,21 @@ extension Schema {
         MapShape(
             .traces, "Which traces are kept, for how long, and where else they go.",
             [
-                Key("keep", Shape.keywords("all").or(.map(.keep)), standard: "all", "Which traces are kept."),
+                Key(
+                    "keep", Shape.keywords("all").or(.map(.keep)), standard: "all",
+                    "Which traces are kept; decided when the request has ended."),
                 Key("store", .map(.store), "How they are kept."),
-                Key("export", .list(of: .url), "OTLP/HTTP endpoints that they are sent to."),
-                Key("otlp_listen", .address, "Where spans of other programs are taken in (OTLP/HTTP)."),
+                Key("export", .list(of: .url), "OTLP/HTTP endpoints that kept traces are sent to; `/v1/traces` is added."),
+                Key("otlp_listen", .address, "Where spans of other programs are taken in (OTLP/HTTP); a port alone is on 127.0.0.1."),
             ]),
         MapShape(
             .keep, "Which traces are kept.",
             [
-                Key("errors", Shape.keywords("all").or(.share), standard: "all", "Of those that failed."),
+                Key("errors", Shape.keywords("all").or(.share), standard: "all", "Of those in which a call failed."),
                 Key("retried", Shape.keywords("all").or(.share), standard: "all", "Of those in which an attempt was repeated."),
-                Key("slower_than", Shape.scalar(.percentile).or(.duration), "All that took longer than this."),
+                Key(
+                    "slower_than", Shape.scalar(.percentile).or(.duration),
+                    "All that took longer than this; a percentile is that of the route."),
                 Key("rest", Shape.keywords("all").or(.share), standard: "all", "Of all others."),
             ]),
         MapShape(

@@ -11,7 +11,7 @@ package enum InstanceMessage: Hashable, Sendable {
     case refused(Refusal)
     /// Whether the instance takes requests; said at every change and after every `hello`.
     case health(Health)
-    /// One batch of spans as MeshTelemetry encodes it, passed through as it is.
+    /// One batch of spans as MeshTelemetry encodes it: said by instances that know no `SpanSocket`.
     case spans([UInt8])
     case statistics(InstanceStatistics)
     /// No new requests are wanted: the instance drains and then ends by itself.

@@ -28,6 +28,10 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
     package var trustedProxies: [String]
     package var limits: InboundLimits
     package var timeouts: InboundTimeouts
+    /// Which traces are kept, for those that begin in this process.
+    package var keeping: TraceKeeping
+    /// Of the gateway: a request from outside that names it in `mesh-keep` has its trace kept; nil where nobody may ask for that.
+    package var keepKey: String?
 
     package static let defaultDeadline = Timespan.seconds(15)
     package static let defaultHealthPath = "/-/healthy"
@@ -38,8 +42,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         revision: UInt64 = 1, mesh: String, tiers: [String] = [], service: String, tier: String = "", replicas: Int = 1,
         destinations: [DestinationConfiguration] = [], routes: [RouteConfiguration] = [], deadline: Timespan? = nil,
         retryCredit: RetryCreditPolicy = .standard, healthPath: String? = nil, traceContextContinues: Bool = false,
-        trustedProxies: [String] = [],
-        limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts()
+        trustedProxies: [String] = [], limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts(),
+        keeping: TraceKeeping = .all, keepKey: String? = nil
     ) {
         self.revision = revision
         self.mesh = mesh
@@ -56,6 +60,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         self.trustedProxies = trustedProxies
         self.limits = limits
         self.timeouts = timeouts
+        self.keeping = keeping
+        self.keepKey = keepKey
     }
 
     package init(from decoder: any Decoder) throws {
@@ -75,6 +81,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         trustedProxies = try values.decode(.trustedProxies, default: [])
         limits = try values.decode(.limits, default: InboundLimits())
         timeouts = try values.decode(.timeouts, default: InboundTimeouts())
+        keeping = try values.decode(.keeping, default: .all)
+        keepKey = try values.decodeIfPresent(String.self, forKey: .keepKey)
     }
 }
 

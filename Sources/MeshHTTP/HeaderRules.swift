@@ -11,7 +11,7 @@ package enum HeaderRules {
     /// Every `mesh-*` field: nobody outside may set one, and nobody outside sees one.
     package static let mesh: FieldSet = [
         .meshTimeout, .meshRetry, .meshRetryCredit, .meshCreditSpent, .meshOverload, .meshCriticality, .meshTrace, .meshCaller,
-        .otherMesh,
+        .meshTrouble, .meshKeep, .otherMesh,
     ]
 
     /// Who asked, and how, as a proxy tells it: replaced at the edge unless the client is trusted.
@@ -34,17 +34,32 @@ package enum HeaderRules {
 
     /// Whether the baggage of a request from outside is within the cap; where it is not, all of it is dropped.
     package static func allowsBaggage(_ fields: borrowing FieldList, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard fields.present.contains(.baggage) else { return true }
+        isWithin(fields, bytes, .baggage, length: longestBaggage, members: mostBaggageMembers)
+    }
+
+    private static func isWithin(
+        _ fields: borrowing FieldList, _ bytes: UnsafeRawBufferPointer, _ known: KnownField, length longest: Int, members most: Int
+    ) -> Bool {
+        guard fields.present.contains(known) else { return true }
         var length = 0
         var members = 0
-        for index in fields.indices where fields[index].known == .baggage {
+        for index in fields.indices where fields[index].known == known {
             let value = bytes[fields[index].value]
             length += value.count
-            guard length <= longestBaggage else { return false }
+            guard length <= longest else { return false }
             var list = ListElements(value)
             while list.next() != nil { members += 1 }
         }
-        return members <= mostBaggageMembers
+        return members <= most
+    }
+
+    /// W3C Trace Context asks every platform to carry this much of `tracestate`; where there is more, all of it is dropped.
+    package static let longestTracestate = 512
+    package static let mostTracestateMembers = 32
+
+    /// Whether the trace state of a request from outside is within the cap.
+    package static func allowsTracestate(_ fields: borrowing FieldList, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        isWithin(fields, bytes, .tracestate, length: longestTracestate, members: mostTracestateMembers)
     }
 
     /// Whether a request id that came from outside may stay: visible ASCII, and short enough for a log line.

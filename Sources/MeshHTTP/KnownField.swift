@@ -12,6 +12,7 @@ package enum KnownField: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyabl
     case traceparent, tracestate, baggage, idempotencyKey
     case grpcTimeout, grpcStatus, grpcRetryPushback
     case meshTimeout, meshRetry, meshRetryCredit, meshCreditSpent, meshOverload, meshCriticality, meshTrace, meshCaller
+    case meshTrouble, meshKeep
     /// Any other field whose name begins with `mesh-` (or `mesh_`, which some applications cannot tell from it).
     case otherMesh
 
@@ -54,6 +55,8 @@ package enum KnownField: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyabl
         case .meshCriticality: "mesh-criticality"
         case .meshTrace: "mesh-trace"
         case .meshCaller: "mesh-caller"
+        case .meshTrouble: "mesh-trouble"
+        case .meshKeep: "mesh-keep"
         }
     }
 }
@@ -143,6 +146,7 @@ extension KnownField {
         switch count {
         case 9:
             if first == ASCII.word("forwarde"), last == ASCII.word("orwarded") { return .forwarded }
+            if first == ASCII.word("mesh-kee"), last == ASCII.word("esh-keep") { return .meshKeep }
         case 10:
             if first == ASCII.word("connecti"), last == ASCII.word("nnection") { return .connection }
             if first == ASCII.word("keep-ali"), last == ASCII.word("ep-alive") { return .keepAlive }
@@ -159,6 +163,7 @@ extension KnownField {
             if first == ASCII.word("x-reques"), last == ASCII.word("quest-id") { return .xRequestID }
             if first == ASCII.word("grpc-tim"), last == ASCII.word("-timeout") { return .grpcTimeout }
             if first == ASCII.word("proxy-st"), last == ASCII.word("y-status") { return .proxyStatus }
+            if first == ASCII.word("mesh-tro"), last == ASCII.word("-trouble") { return .meshTrouble }
         case 13:
             if first == ASCII.word("mesh-ove"), last == ASCII.word("overload") { return .meshOverload }
         case 14:

@@ -94,3 +94,13 @@ extension InstanceID: Codable {
         try container.encode(description)
     }
 }
+
+extension InstanceID {
+    /// A UUID of version 8 (RFC 9562, 5.8) from two FNV-1a hashes of a text.
+    package init(stableFor text: String) {
+        func hash(_ basis: UInt64) -> UInt64 { text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 } }
+        self.init(
+            high: hash(0xcbf2_9ce4_8422_2325) & 0xffff_ffff_ffff_0fff | 0x8000,
+            low: hash(0x8422_2325_cbf2_9ce4) & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000)
+    }
+}

@@ -52,6 +52,15 @@ package struct LatencyHistogram: Sendable, Hashable {
         return result
     }
 
+    /// Gives what was recorded half its weight, so that what follows counts for more.
+    package mutating func halve() {
+        total = 0
+        for index in counts.indices {
+            counts[index] /= 2
+            total += UInt64(counts[index])
+        }
+    }
+
     /// The share (0...1) of what was recorded that is less; of the same bucket half counts as less. Nil when empty.
     package func rank(of duration: Timespan) -> Double? {
         guard total > 0 else { return nil }

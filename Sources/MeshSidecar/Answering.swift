@@ -18,7 +18,7 @@ struct Answering: Sendable {
     func callAsFunction(_ inbound: InboundRequest) async -> OutboundResponse {
         let context = RequestContext(
             deadline: inbound.context.deadline, trace: inbound.context.trace, caller: inbound.context.callerService,
-            peer: inbound.context.peer)
+            peer: inbound.context.peer, notes: inbound.context.notes, propagated: inbound.context.propagated)
         let scope = RequestScope(requestID: inbound.context.requestID, credit: inbound.context.credit)
         return await context.run {
             await RequestScope.$current.withValue(scope) {

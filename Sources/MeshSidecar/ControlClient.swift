@@ -4,11 +4,10 @@ import MeshModel
 import MeshTelemetry
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Carries a `ControlSession` over the daemon's Unix socket: does what the session says, and decides nothing.
 ///
-/// Invariant: all but `offer` runs on one event loop, which serves nothing else, so that a large configuration delays no request.
+/// Invariant: all runs on one event loop, which serves nothing else, so that a large configuration delays no request.
 final class ControlClient: @unchecked Sendable {
     struct Owner: Sendable {
         /// Called on the control loop.
@@ -16,9 +15,6 @@ final class ControlClient: @unchecked Sendable {
         var drain: @Sendable (Drain) -> Void
         var statistics: @Sendable () -> InstanceStatistics
     }
-
-    /// Spans that may wait in the socket's buffer; more are refused, and wait in the pipeline.
-    static let longestBacklog = 4 << 20
 
     private let path: String
     private let group: MultiThreadedEventLoopGroup
@@ -32,10 +28,6 @@ final class ControlClient: @unchecked Sendable {
     private var wake: Scheduled<Void>?
     private var wasLost = false
     private var isEnding = false
-
-    private let takesSpans = Atomic<Bool>(false)
-    private let pendingBytes = Atomic<Int>(0)
-    private let lost = Atomic<UInt64>(0)
 
     init(path: String, hello: Hello, logger: Logger) {
         self.path = path
@@ -61,7 +53,6 @@ final class ControlClient: @unchecked Sendable {
         let closed = eventLoop.makePromise(of: Void.self)
         onLoop { client in
             client.isEnding = true
-            client.takesSpans.store(false, ordering: .relaxed)
             if let channel = client.channel {
                 channel.closeFuture.cascade(to: closed)
                 client.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
@@ -73,24 +64,6 @@ final class ControlClient: @unchecked Sendable {
         try? await closed.futureResult.get()
         try? await group.shutdownGracefully()
     }
-
-    /// Sends a batch of spans; false when there is no daemon, or one that is too slow. Any thread may call it.
-    func offer(_ batch: SpanBatch) -> Bool {
-        guard takesSpans.load(ordering: .relaxed), pendingBytes.load(ordering: .relaxed) < Self.longestBacklog else { return false }
-        let payload = batch.encoded()
-        pendingBytes.add(payload.count, ordering: .relaxed)
-        onLoop { client in
-            let written = client.write(.spans(payload))
-            written.whenComplete { result in
-                client.pendingBytes.subtract(payload.count, ordering: .relaxed)
-                if case .failure = result { client.lost.add(UInt64(batch.count), ordering: .relaxed) }
-            }
-        }
-        return true
-    }
-
-    /// Spans that were taken and then lost with a connection.
-    var lostSpans: UInt64 { lost.load(ordering: .relaxed) }
 
     // MARK: On the loop
 
@@ -163,7 +136,6 @@ final class ControlClient: @unchecked Sendable {
         }
         perform(session.connected(now: HostClock.now()))
         guard session.isConnected else { return channel.close(promise: nil) }
-        takesSpans.store(true, ordering: .relaxed)
         if wasLost {
             wasLost = false
             logger.info("the daemon is back")
@@ -171,7 +143,6 @@ final class ControlClient: @unchecked Sendable {
     }
 
     private func disconnected(_ reason: String) {
-        takesSpans.store(false, ordering: .relaxed)
         if !wasLost, !isEnding, session.revision != nil {
             wasLost = true
             logger.notice("no daemon; calls go on by the last configuration", metadata: ["reason": "\(reason)", "socket": "\(path)"])

@@ -52,7 +52,7 @@ public final class Mesh: Sendable {
                 service.description, method: method, path: target.description, fields: fields, body: body.outbound,
                 context: CallContext(
                     deadline: inherited?.deadline, trace: TraceContext.current, requestID: RequestScope.current?.requestID,
-                    credit: RequestScope.current?.credit),
+                    credit: RequestScope.current?.credit, notes: TraceNotes.current, propagated: PropagatedFields.current),
                 timeout: timeout.map { Timespan($0) })
             if response.status >= 500, response.fields[.meshRetry]?.lowercased() == "no" {
                 RequestScope.current?.callWasNotToBeRetried()
@@ -115,6 +115,7 @@ public final class Mesh: Sendable {
         let trace = TraceContext(
             traceID: .random(&random), spanID: .random(&random),
             flags: origin?.flags ?? (TraceContext.sampledFlag | TraceContext.randomFlag))
+        let notes = TraceNotes()
         detachedWork.began()
         // Nobody above waits for it, so that it is the root of its calls.
         let credit = runtime.snapshot.configuration.retryCredit.grant.map { SharedRetryCredit(granted: $0) }
@@ -126,12 +127,12 @@ public final class Mesh: Sendable {
                 let header = SpanHeader(
                     kind: .internal, traceID: trace.traceID, spanID: trace.spanID, parent: nil, start: start, end: HostClock.now(),
                     status: status)
-                spans.record(header) { span in
+                spans.recordRoot(header, trouble: notes.trouble.union(status == .error ? .error : [])) { span in
                     span.name(name)
                     if let origin { span.link(origin.traceID, origin.spanID) }
                 }
             }
-            let result = try await RequestContext(deadline: start + Timespan(deadline), trace: trace).run {
+            let result = try await RequestContext(deadline: start + Timespan(deadline), trace: trace, notes: notes).run {
                 try await RequestScope.$current.withValue(RequestScope(requestID: nil, credit: credit), operation: operation)
             }
             status = .unset

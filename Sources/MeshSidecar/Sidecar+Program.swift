@@ -66,7 +66,7 @@ extension Sidecar {
     /// The backend of swift-distributed-tracing by which an application's spans join those of the mesh; ``program(_:threads:_:)`` installs it.
     public var tracer: any Tracer {
         let pipeline = pipeline
-        return MeshTracer(recorder: pipeline.shared, onFlush: { pipeline.turn() })
+        return MeshTracer(recorder: pipeline.shared, onFlush: { pipeline.flush() })
     }
 
     /// The backend of swift-metrics by which an application's measurements are scraped with those of the mesh; ``program(_:threads:_:)``

@@ -79,6 +79,7 @@ public final class Sidecar: Service {
     public init(_ configuration: SidecarConfiguration = .environment, threads: Int? = nil) throws {
         let identity: SpanOrigin
         let control: ControlClient?
+        let spanSocket: String?
         let initial: SnapshotConfiguration
         switch configuration.source {
         case .environment(let variables, let firstDescriptor):
@@ -89,6 +90,7 @@ public final class Sidecar: Service {
             stateFolder = environment.stateFolder
             logger = Logger(label: environment.service)
             control = ControlClient(path: environment.controlPath, hello: environment.hello, logger: logger)
+            spanSocket = SpanSocket.path(beside: environment.controlPath)
             // Calls wait for the daemon's first one.
             initial = SnapshotConfiguration(
                 revision: 0, mesh: environment.mesh, service: environment.service, tier: environment.tier)
@@ -99,14 +101,20 @@ public final class Sidecar: Service {
             stateFolder = folder
             logger = Logger(label: snapshot.service)
             control = nil
+            spanSocket = nil
             initial = snapshot
         }
         service = ServiceName(identity.service)
         self.control = control
-        // Without a daemon nobody asks for spans: they are recorded, so that code behaves the same everywhere, and let go.
-        pipeline = TelemetryPipeline(origin: identity) { batch in control?.offer(batch) ?? true }
+        let threads = threads ?? System.coreCount
+        var settings = TelemetryPipeline.Settings()
+        settings.loops = threads
+        // Without a daemon nobody reads spans: they are recorded all the same, so that code behaves alike everywhere.
+        if control == nil { settings.ringCapacity = 64 << 10 }
+        pipeline = TelemetryPipeline(origin: identity, settings: settings, daemon: spanSocket)
+        if let failure = pipeline.failure { logger.warning("records no traces", metadata: ["reason": "\(failure)"]) }
         do {
-            runtime = try MeshRuntime(initial, threads: threads ?? System.coreCount, telemetry: pipeline)
+            runtime = try MeshRuntime(initial, threads: threads, telemetry: pipeline)
         } catch {
             throw SidecarStartError.configurationUnusable("\(error)")
         }
@@ -249,14 +257,15 @@ public final class Sidecar: Service {
             control?.start(
                 for: ControlClient.Owner(
                     install: { message in
-                        try runtime.install(try message.decoded())
+                        let configuration = try message.decoded()
+                        try runtime.install(configuration)
+                        pipeline.shared.setKeeping(configuration.keeping)
                         mesh.configured.open(())
                     },
                     drain: { drainWanted.open($0.within) },
-                    statistics: { [weak control, metrics] in
+                    statistics: { [metrics] in
                         InstanceStatistics(
-                            counters: runtime.inboundTraffic.counters.merging(
-                                [InstanceStatistics.spansDropped: pipeline.dropped + (control?.lostSpans ?? 0)]) { $1 },
+                            counters: runtime.inboundTraffic.counters.merging([InstanceStatistics.spansDropped: pipeline.dropped]) { $1 },
                             edges: runtime.edgeReports(), metrics: metrics.families)
                     }))
             return try await withThrowingTaskGroup { group in

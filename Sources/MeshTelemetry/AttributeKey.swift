@@ -24,6 +24,8 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case requestID = 34
     case rpcSystem = 35
     case rpcGRPCStatusCode = 36
+    case rpcService = 37
+    case rpcMethod = 38
 
     /// The service that a call, attempt or backoff goes to.
     case destination = 64
@@ -71,6 +73,10 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case fault = 85
     /// True where the request was a copy of another one, and nobody waits for its answer.
     case mirror = 86
+    /// Why the trace was kept; on the span at whose end that was decided.
+    case kept = 87
+    /// How many spans of a trace are known to be lost.
+    case lostSpans = 88
 
     package var name: String {
         switch self {
@@ -95,6 +101,8 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
         case .requestID: "http.request.header.x-request-id"
         case .rpcSystem: "rpc.system"
         case .rpcGRPCStatusCode: "rpc.grpc.status_code"
+        case .rpcService: "rpc.service"
+        case .rpcMethod: "rpc.method"
         case .destination: "mesh.destination"
         case .destinationTier: "mesh.destination_tier"
         case .external: "mesh.external"
@@ -118,6 +126,8 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
         case .edge: "mesh.edge"
         case .fault: "mesh.fault"
         case .mirror: "mesh.mirror"
+        case .kept: "mesh.kept"
+        case .lostSpans: "mesh.lost_spans"
         }
     }
 }
@@ -152,4 +162,6 @@ enum RecordValue {
     static let flag: UInt8 = 6
     /// A count byte and that many values, none of them an array.
     static let array: UInt8 = 7
+    /// One byte; read as the name of a `KeepReason`.
+    static let reason: UInt8 = 8
 }

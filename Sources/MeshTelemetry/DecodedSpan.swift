@@ -91,6 +91,26 @@ package struct DecodedSpan: Hashable, Sendable {
         self.attributes = attributes
         self.events = events
         self.links = links
+        deriveAttributes()
+    }
+
+    /// What OpenTelemetry's HTTP conventions ask for and the rest of the record says already.
+    private mutating func deriveAttributes() {
+        func add(_ key: AttributeKey, _ value: AttributeValue) {
+            if self[key] == nil { attributes.append(Attribute(key.name, value)) }
+        }
+        if status == .error, kind != .internal {
+            if let code = integer(.httpResponseStatusCode), code >= 500 {
+                add(.errorType, .string("\(code)"))
+            } else {
+                add(.errorType, .string(text(.flag) ?? "_OTHER"))
+            }
+        }
+        switch kind {
+        case .gateway, .server: if self[.httpRequestMethod] != nil { add(.urlScheme, .string("http")) }
+        case .attempt: if let number = integer(.attempt), number > 1 { add(.httpRequestResendCount, .integer(number - 1)) }
+        case .call, .backoff, .internal, .queue, .rejection: break
+        }
     }
 
     package subscript(_ key: AttributeKey) -> AttributeValue? {

@@ -24,8 +24,11 @@ package struct MeshTracer: Tracer {
         let parent = context.trace ?? RequestContext.current?.trace
         let trace = ids.next(under: parent)
         context.trace = trace
+        // The root of a trace decides on it, and hears of what goes wrong below.
+        let notes = parent == nil ? TraceNotes() : context.notes ?? RequestContext.current?.notes
+        context.notes = notes
         return TracedSpan(
-            operationName, kind: kind, context: context, trace: trace, parent: parent?.spanID,
+            operationName, kind: kind, context: context, trace: trace, parent: parent?.spanID, notes: notes,
             start: monotonic(of: instant().nanosecondsSinceEpoch), recorder: recorder
         )
     }
@@ -37,7 +40,10 @@ package struct MeshTracer: Tracer {
     ) where Extract.Carrier == Carrier {
         guard let text = extractor.extract(key: "traceparent", from: carrier) else { return }
         let trace = Array(text.utf8).withUnsafeBytes { TraceContext(traceparent: $0) }
-        if let trace { context.trace = trace }
+        guard let trace else { return }
+        context.trace = trace
+        context.propagated = PropagatedFields(
+            tracestate: extractor.extract(key: "tracestate", from: carrier), baggage: extractor.extract(key: "baggage", from: carrier))
     }
 
     package func inject<Carrier, Inject: Injector>(
@@ -45,6 +51,9 @@ package struct MeshTracer: Tracer {
     ) where Inject.Carrier == Carrier {
         guard let trace = context.trace else { return }
         injector.inject(trace.traceparent, forKey: "traceparent", into: &carrier)
+        let propagated = context.propagated
+        if let state = propagated.tracestate { injector.inject(state, forKey: "tracestate", into: &carrier) }
+        if let baggage = propagated.baggage { injector.inject(baggage, forKey: "baggage", into: &carrier) }
     }
 }
 
@@ -91,19 +100,21 @@ package final class TracedSpan: Tracing.Span {
     private let kind: Tracing.SpanKind
     private let trace: TraceContext
     private let parent: SpanID?
+    private let notes: TraceNotes?
     private let start: MeshModel.Instant
     private let startWall: UnixTime
     private let recorder: SharedSpanRecorder
     private let state: Guarded<State>
 
     fileprivate init(
-        _ name: String, kind: Tracing.SpanKind, context: ServiceContext, trace: TraceContext, parent: SpanID?, start: MeshModel.Instant,
-        recorder: SharedSpanRecorder
+        _ name: String, kind: Tracing.SpanKind, context: ServiceContext, trace: TraceContext, parent: SpanID?, notes: TraceNotes?,
+        start: MeshModel.Instant, recorder: SharedSpanRecorder
     ) {
         self.kind = kind
         self.context = context
         self.trace = trace
         self.parent = parent
+        self.notes = notes
         self.start = start
         startWall = TimeAnchor.capture().wall(at: start)
         self.recorder = recorder
@@ -153,7 +164,8 @@ package final class TracedSpan: Tracing.Span {
             kind: .internal, traceID: trace.traceID, spanID: trace.spanID, parent: parent, start: start,
             end: max(start, monotonic(of: instant().nanosecondsSinceEpoch)), status: ended.status
         )
-        recorder.record(header) { span in
+        if ended.status == .error { notes?.add(.error) }
+        func describe(_ span: inout SpanWriter) {
             span.name(ended.name)
             if let role = kind.role { span.add("mesh.span_kind", .string(role)) }
             for (key, value) in ended.attributes.recorded { span.add(key, value) }
@@ -164,6 +176,11 @@ package final class TracedSpan: Tracing.Span {
             for link in ended.links {
                 if let trace = link.context.trace { span.link(trace.traceID, trace.spanID) }
             }
+        }
+        if parent == nil {
+            recorder.recordRoot(header, trouble: notes?.trouble ?? [], describe)
+        } else {
+            recorder.record(header, describe)
         }
     }
 }

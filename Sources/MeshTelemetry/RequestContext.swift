@@ -10,12 +10,20 @@ package struct RequestContext: Sendable {
     /// The service that called, by its own word or by its certificate; nil at the edge.
     package var caller: String?
     package var peer: PeerIdentity
+    /// Where calls for this request note what went wrong below.
+    package var notes: TraceNotes?
+    package var propagated: PropagatedFields
 
-    package init(deadline: Instant? = nil, trace: TraceContext? = nil, caller: String? = nil, peer: PeerIdentity = .none) {
+    package init(
+        deadline: Instant? = nil, trace: TraceContext? = nil, caller: String? = nil, peer: PeerIdentity = .none,
+        notes: TraceNotes? = nil, propagated: PropagatedFields = PropagatedFields()
+    ) {
         self.deadline = deadline
         self.trace = trace
         self.caller = caller
         self.peer = peer
+        self.notes = notes
+        self.propagated = propagated
     }
 
     @TaskLocal package static var current: RequestContext?
@@ -28,6 +36,8 @@ package struct RequestContext: Sendable {
     ) async rethrows -> Result {
         var service = ServiceContext.current ?? .topLevel
         service.trace = trace
+        service.notes = notes
+        service.propagated = propagated
         return try await RequestContext.$current.withValue(self) {
             try await ServiceContext.$current.withValue(service, operation: operation)
         }
@@ -39,6 +49,28 @@ extension TraceContext {
     package static var current: TraceContext? { ServiceContext.current?.trace ?? RequestContext.current?.trace }
 }
 
+extension TraceNotes {
+    /// Those of the trace whose root is open in this process.
+    package static var current: TraceNotes? { ServiceContext.current?.notes ?? RequestContext.current?.notes }
+}
+
+extension PropagatedFields {
+    /// Those of the request that is open here.
+    package static var current: PropagatedFields {
+        ServiceContext.current?.propagated ?? RequestContext.current?.propagated ?? PropagatedFields()
+    }
+}
+
+private enum TraceNotesKey: ServiceContextKey {
+    typealias Value = TraceNotes
+    static var nameOverride: String? { "mesh-trace-notes" }
+}
+
+private enum PropagatedFieldsKey: ServiceContextKey {
+    typealias Value = PropagatedFields
+    static var nameOverride: String? { "mesh-propagated" }
+}
+
 private enum TraceContextKey: ServiceContextKey {
     typealias Value = TraceContext
     static var nameOverride: String? { "mesh-trace" }
@@ -48,5 +80,16 @@ extension ServiceContext {
     package var trace: TraceContext? {
         get { self[TraceContextKey.self] }
         set { self[TraceContextKey.self] = newValue }
+    }
+
+    package var notes: TraceNotes? {
+        get { self[TraceNotesKey.self] }
+        set { self[TraceNotesKey.self] = newValue }
+    }
+
+    /// `tracestate` and `baggage` as they came with the trace.
+    package var propagated: PropagatedFields {
+        get { self[PropagatedFieldsKey.self] ?? PropagatedFields() }
+        set { self[PropagatedFieldsKey.self] = newValue }
     }
 }

@@ -13,12 +13,45 @@ package struct SpanOrigin: Hashable, Sendable {
         self.tier = tier
         self.version = version
     }
+
+    /// How it stands in a batch, and as the first message on a line to the daemon: u8 version of the form, u8 length and bytes of
+    /// service, tier and version (0: none), 16 bytes instance.
+    package func encoded() -> [UInt8] {
+        var bytes: [UInt8] = [Self.form]
+        for text in [service, tier, version ?? ""] {
+            let units = text.utf8.prefix(255)
+            bytes.append(UInt8(units.count))
+            bytes.append(contentsOf: units)
+        }
+        for word in [instance.high, instance.low] { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    package init(decoding bytes: UnsafeRawBufferPointer) throws(SpanDecodingError) {
+        var reader = ByteReader(bytes)
+        try self.init(from: &reader)
+    }
+
+    init(from reader: inout ByteReader) throws(SpanDecodingError) {
+        let form = try reader.byte()
+        guard form == Self.form else { throw .unknownVersion(form) }
+        func text() throws(SpanDecodingError) -> String {
+            let length = Int(try reader.byte())
+            return String(decoding: try reader.take(length), as: UTF8.self)
+        }
+        service = try text()
+        tier = try text()
+        let release = try text()
+        version = release.isEmpty ? nil : release
+        instance = InstanceID(high: try reader.word(), low: try reader.word())
+    }
+
+    private static let form: UInt8 = 1
 }
 
-/// Finished spans of one process on their way to the daemon.
+/// Finished spans of one process on their way to the store.
 ///
-/// On the wire, little-endian: u8 version, u8 length and bytes of service, tier and version (0: none), 16 bytes instance,
-/// i64 anchor instant, i64 anchor wall time, u64 dropped, u32 count of records, then the records.
+/// On the wire, little-endian: the origin (`SpanOrigin.encoded`), i64 anchor instant, i64 anchor wall time, u64 dropped, u32 count of records, then the records.
 package struct SpanBatch: Hashable, Sendable {
     package var origin: SpanOrigin
     package var anchor: TimeAnchor
@@ -37,23 +70,10 @@ package struct SpanBatch: Hashable, Sendable {
         self.records = records
     }
 
-    private static let version: UInt8 = 1
-
     package func encoded() -> [UInt8] {
-        var bytes: [UInt8] = []
+        var bytes = origin.encoded()
         bytes.reserveCapacity(records.count + 128)
         func append(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
-        func append(_ text: String) {
-            let units = text.utf8.prefix(255)
-            bytes.append(UInt8(units.count))
-            bytes.append(contentsOf: units)
-        }
-        bytes.append(Self.version)
-        append(origin.service)
-        append(origin.tier)
-        append(origin.version ?? "")
-        append(origin.instance.high)
-        append(origin.instance.low)
         append(anchor.instant.nanoseconds)
         append(anchor.wall.nanoseconds)
         append(dropped)
@@ -65,17 +85,7 @@ package struct SpanBatch: Hashable, Sendable {
     /// Reads what `encoded` wrote; the records are walked, so that a batch in hand has whole ones.
     package init(decoding bytes: UnsafeRawBufferPointer) throws(SpanDecodingError) {
         var reader = ByteReader(bytes)
-        let version = try reader.byte()
-        guard version == Self.version else { throw .unknownVersion(version) }
-        func text() throws(SpanDecodingError) -> String {
-            let length = Int(try reader.byte())
-            return String(decoding: try reader.take(length), as: UTF8.self)
-        }
-        let service = try text()
-        let tier = try text()
-        let release = try text()
-        let instance = InstanceID(high: try reader.word(), low: try reader.word())
-        origin = SpanOrigin(instance: instance, service: service, tier: tier, version: release.isEmpty ? nil : release)
+        origin = try SpanOrigin(from: &reader)
         anchor = TimeAnchor(
             instant: Instant(nanoseconds: Int64(bitPattern: try reader.word())),
             wall: UnixTime(nanoseconds: Int64(bitPattern: try reader.word()))

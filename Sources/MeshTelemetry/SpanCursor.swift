@@ -60,6 +60,7 @@ struct ByteReader {
             let high = UInt64(bigEndian: try word().littleEndian)
             return .uuid(InstanceID(high: high, low: UInt64(bigEndian: try word().littleEndian)))
         case RecordValue.flag: return .flag(try byte())
+        case RecordValue.reason: return .reason(try byte())
         default: throw .malformed("an attribute of type \(type)")
         }
     }
@@ -73,6 +74,7 @@ package enum RawValue {
     case bool(Bool)
     case uuid(InstanceID)
     case flag(UInt8)
+    case reason(UInt8)
     case array(count: Int, UnsafeRawBufferPointer)
 
     package var text: String? {
@@ -87,6 +89,7 @@ package enum RawValue {
         case .bool(let bool): return .bool(bool)
         case .uuid(let id): return .string(id.description)
         case .flag(let raw): return .string(ResponseFlag(rawValue: raw)?.code ?? "flag-\(raw)")
+        case .reason(let raw): return .string(KeepReason(rawValue: raw)?.name ?? "reason-\(raw)")
         case .array(let count, let bytes):
             var reader = ByteReader(bytes)
             var elements: [AttributeValue] = []
@@ -114,6 +117,11 @@ package struct SpanView {
     package var kind: SpanKind? { SpanKind(rawValue: bytes[3] >> 4) }
     package var status: SpanStatus { SpanStatus(rawValue: bytes[3] & 3) ?? .unset }
     package var isTruncated: Bool { bytes[3] & RecordLayout.truncatedBit != 0 }
+    /// Nil for a record that decides nothing.
+    package var decision: KeepReason? {
+        guard bytes[3] & RecordLayout.decidesBit != 0, bytes.count > RecordLayout.decisionOffset else { return nil }
+        return KeepReason(rawValue: bytes[RecordLayout.decisionOffset])
+    }
     package var traceID: TraceID { TraceID(high: word(at: 4), low: word(at: 12)) }
     package var spanID: SpanID { SpanID(word(at: 20)) }
     package var parent: SpanID? {
@@ -179,5 +187,18 @@ package struct SpanCursor {
         guard length <= bytes.count - offset else { throw .truncated }
         defer { offset += length }
         return SpanView(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]))
+    }
+
+    /// How many whole records there are from the start on, and how many bytes those take.
+    static func wholeRecords(_ bytes: UnsafeRawBufferPointer) -> (count: Int, bytes: Int) {
+        var offset = 0
+        var count = 0
+        while bytes.count - offset >= RecordLayout.headerLength {
+            let length = Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+            guard (RecordLayout.headerLength...RecordLayout.maximumLength).contains(length), length <= bytes.count - offset else { break }
+            offset += length
+            count += 1
+        }
+        return (count, offset)
     }
 }

@@ -14,6 +14,10 @@ package enum SpanKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case backoff = 5
     /// What application code recorded through swift-distributed-tracing (INTERNAL unless it said otherwise).
     case `internal` = 6
+    /// The wait for a connection, or a place on one (INTERNAL).
+    case queue = 7
+    /// The call was refused before it went anywhere: an open breaker, no endpoint, too many calls (INTERNAL).
+    case rejection = 8
 
     /// As it stands in `traces show --json`: the gateway is a server like any other, told apart by its tier.
     package var name: String {
@@ -23,6 +27,8 @@ package enum SpanKind: UInt8, Sendable, BitwiseCopyable, CaseIterable {
         case .attempt: "attempt"
         case .backoff: "backoff"
         case .internal: "internal"
+        case .queue: "queue"
+        case .rejection: "rejection"
         }
     }
 }

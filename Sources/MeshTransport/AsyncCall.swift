@@ -3,6 +3,7 @@ internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
 internal import MeshPolicy
+internal import MeshTelemetry
 internal import NIOCore
 
 /// A call that a task of this process makes: hops onto an event loop once, and runs there like any other.
@@ -81,17 +82,24 @@ final class AsyncCall: CallSource, @unchecked Sendable {
     private func write(_ request: Request, to call: ForwardedCall) throws(MessageError) {
         var head = ByteBuffer()
         head.writeString("\(request.method.rawValue) \(request.path) HTTP/1.1\r\nhost: \(request.service)\r\n")
+        var carries: Set<String> = []
         for field in request.fields {
             switch field.name {
             case .connection, .contentLength, .transferEncoding, .upgrade, .te, .expect: continue
             default: break
             }
+            if ["tracestate", "baggage"].contains(field.name.canonicalName) { carries.insert(field.name.canonicalName) }
             if field.name.canonicalName == "host" || field.name.canonicalName == "x-request-id" && request.context.requestID != nil {
                 continue
             }
             head.writeString("\(field.name.rawName): \(field.value)\r\n")
         }
         if let id = request.context.requestID { head.writeString("x-request-id: \(id)\r\n") }
+        // What the request brought goes on, unless its author says something else.
+        if let state = request.context.propagated.tracestate, !carries.contains("tracestate") {
+            head.writeString("tracestate: \(state)\r\n")
+        }
+        if let baggage = request.context.propagated.baggage, !carries.contains("baggage") { head.writeString("baggage: \(baggage)\r\n") }
         switch request.body {
         case .none:
             if request.method == .post || request.method == .put || request.method == .patch { head.writeString("content-length: 0\r\n") }
@@ -115,6 +123,8 @@ final class AsyncCall: CallSource, @unchecked Sendable {
     private func identify(_ call: ForwardedCall, _ request: Request) {
         call.identity.origin = .local
         call.identity.received = loop.now
+        call.identity.isRoot = request.context.trace == nil
+        call.identity.notes = request.context.notes
         call.identity.begin(request.context.trace, continues: true, random: &loop.random)
         if !call.request.fields.present.contains(.xRequestID) {
             call.identity.madeRequestID = (loop.random.next(), loop.random.next())
@@ -189,6 +199,7 @@ final class AsyncCall: CallSource, @unchecked Sendable {
             wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
             abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.cancelOnLoop() } })
         self.body = body
+        call.identity.notes?.add(call.trouble)
         var fields = call.responseBytes.withUnsafeReadableBytes { bytes in
             var dropping = HeaderRules.hopByHop
             if call.destination?.isExternal == true { dropping = dropping.union(HeaderRules.mesh) }

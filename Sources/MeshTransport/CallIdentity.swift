@@ -1,4 +1,5 @@
 internal import MeshModel
+internal import MeshTelemetry
 
 /// Who a call is in the trace, and how it was named.
 struct CallIdentity {
@@ -35,13 +36,26 @@ struct CallIdentity {
     /// As the trace names what was asked for.
     var route: String?
     var isRecorded = true
+    /// The trace begins here, so that it is decided here whether it is kept.
+    var isRoot = false
+    /// Somebody who may ask for it wants the trace kept.
+    var isKeepAsked = false
+    /// Stands for requests that are alike; 0 where no route is known.
+    var routeNumber = 0
+    /// What answers from below told.
+    var troubleBelow = TraceTrouble()
+    /// Where code of this process hears of trouble below.
+    var notes: TraceNotes?
+    /// Where it is noted that the server span is open.
+    var openNote: OpenSpanNote?
 
     /// Begins, or continues, a trace.
     mutating func begin(_ context: TraceContext?, continues: Bool, random: inout RandomSource) {
         if let context, continues {
             traceID = context.traceID
             parent = context.spanID
-            flags = context.flags
+            // Level 2 knows two flags; those that a later one may add are not ours to pass on.
+            flags = context.flags & (TraceContext.sampledFlag | TraceContext.randomFlag)
         } else {
             traceID = TraceID.random(&random)
             parent = nil
@@ -53,6 +67,10 @@ struct CallIdentity {
 
     /// The same request once more, beside the first: its span hangs below that of the request.
     mutating func becomeCopy(random: inout RandomSource) {
+        // Whether the trace is kept is decided with the answer that somebody waits for.
+        isRoot = false
+        openNote = nil
+        notes = nil
         parent = serverSpan
         serverSpan = nil
         link = nil

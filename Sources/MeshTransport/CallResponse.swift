@@ -1,6 +1,7 @@
 package import HTTPTypes
 package import MeshModel
 package import MeshPolicy
+package import MeshTelemetry
 
 /// The answer to a `call`.
 package struct CallResponse: Sendable {
@@ -28,13 +29,19 @@ package struct CallContext: Sendable {
     package var requestID: String?
     /// Of the request that it is made for; nil where it is made for none, so that this call is the root and is granted its own.
     package var credit: SharedRetryCredit?
+    /// Of the request for which the call is made.
+    package var notes: TraceNotes?
+    package var propagated: PropagatedFields
 
     package init(
-        deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil, credit: SharedRetryCredit? = nil
+        deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil, credit: SharedRetryCredit? = nil,
+        notes: TraceNotes? = nil, propagated: PropagatedFields = PropagatedFields()
     ) {
         self.deadline = deadline
         self.trace = trace
         self.requestID = requestID
         self.credit = credit
+        self.notes = notes
+        self.propagated = propagated
     }
 }

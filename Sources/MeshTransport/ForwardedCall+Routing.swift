@@ -29,6 +29,7 @@ extension ForwardedCall {
             }
             let route = snapshot.routes[index]
             identity.route = route.name
+            identity.routeNumber = index + 1
             routeState.matched(route)
             for filter in route.filters {
                 if let answer = carryOut(filter, preflight, bytes) { return .answer(answer) }

@@ -5,28 +5,50 @@ internal import MeshPolicy
 internal import MeshTelemetry
 internal import NIOCore
 
-// What is left of a call when it is over: one span for the request, one for the call, one for each attempt and backoff.
+// What is left of a call when it is over: one span for the request, one for the call, one for each attempt, backoff and rejection.
+// Names and attributes are those of OpenTelemetry's HTTP and RPC conventions; what follows from others is added where spans are read.
 
 extension ForwardedCall {
+    /// What this call and all below it tell of trouble, as far as it is known now.
+    var trouble: TraceTrouble {
+        var trouble = identity.troubleBelow
+        if let attempts {
+            if attempts.count > 1 { trouble.insert(.retried) }
+            if (attempts.last?.status ?? 0) >= 500 { trouble.insert(.error) }
+        }
+        if failure != nil { trouble.insert(.error) }
+        if let notes = identity.notes { trouble.formUnion(notes.trouble) }
+        return trouble
+    }
+
     func recordSpans() {
         let recorder = loop.recorder
         guard recorder.isEnabled, identity.isRecorded, let destination, let attempts else { return }
         let end = loop.now
         let flag = callFlag
         let status = failure?.status ?? attempts.last?.status
+        // Who made the call in code hears of it there; what answers a request tells it with the answer.
+        if identity.origin == .local { identity.notes?.add(trouble) }
+        let decision = decide(status: status, flag: flag, end: end)
+        if decision == .notKept {
+            recordNotKept(end: end)
+            return
+        }
         let last = attempts.last
         for attempt in attempts { record(attempt, of: destination, end: end) }
+        if attempts.isEmpty, let failure { recordRejection(failure, end: end) }
         recorder.record(
             SpanHeader(
                 kind: .call, traceID: identity.traceID, spanID: identity.callSpan, parent: identity.serverSpan ?? identity.parent,
                 start: attempts.first?.started ?? identity.received, end: end,
-                status: failure != nil || (status ?? 0) >= 500 || flag != nil ? .error : .unset)
+                status: failure != nil || (status ?? 0) >= 500 || flag != nil ? .error : .unset,
+                decision: identity.serverSpan == nil ? decision : nil)
         ) { span in
             span.name(destination.service)
             span.add(.destination, destination.service)
             span.add(.destinationTier, destination.tier)
             if destination.isExternal { span.add(.external, true) }
-            addMethod(to: &span)
+            addRequest(to: &span, path: true)
             if let status { span.add(.httpResponseStatusCode, status) }
             span.add(.attempts, attempts.count)
             if let flag { span.add(flag) }
@@ -35,7 +57,7 @@ extension ForwardedCall {
             if routeState.isMirror { span.add(.mirror, true) }
             if let last, last.retry != .notNeeded { span.add(.retryReason, last.retry.rawValue) }
         }
-        recordServerSpan(status: status, flag: flag, end: end)
+        recordServerSpan(status: status, flag: flag, end: end, decision: decision)
     }
 
     private func record(_ attempt: AttemptRecord, of destination: Destination, end: Instant) {
@@ -63,6 +85,8 @@ extension ForwardedCall {
             span.add(.endpoint, attempt.instance)
             if let version = attempt.version { span.add(.endpointVersion, version) }
             if routeState.isMirror { span.add(.mirror, true) }
+            addRequest(to: &span, path: false)
+            addAddress(attempt.endpoint.endpoint.addresses.first, to: &span)
             if let status = attempt.status { span.add(.httpResponseStatusCode, status) }
             if let flag { span.add(flag) }
             if let failure = attempt.failure { span.add(.cause, failure.description) }
@@ -77,16 +101,78 @@ extension ForwardedCall {
             }
             if let head = attempt.head { span.add(.firstByteMicroseconds, (head - attempt.started).nanoseconds / 1000) }
         }
+        recordQueue(attempt, of: destination)
+    }
+
+    /// The time until the attempt had a connection, where it had to wait for one long enough to be seen.
+    private func recordQueue(_ attempt: AttemptRecord, of destination: Destination) {
+        guard let connected = attempt.connected ?? (attempt.failure != nil ? attempt.ended : nil),
+            connected - attempt.started >= Self.visibleWait
+        else { return }
+        loop.recorder.record(
+            SpanHeader(
+                kind: .queue, traceID: identity.traceID, spanID: identity.attemptSpan(attempt.number + Self.queueSpans),
+                parent: identity.attemptSpan(attempt.number), start: attempt.started, end: connected)
+        ) { span in
+            span.name("connect")
+            span.add(.destination, destination.service)
+        }
+    }
+
+    private static let visibleWait = Timespan.milliseconds(1)
+    /// Sets the ids of these spans apart from those of the attempts themselves.
+    private static let queueSpans = 1 << 20
+
+    private func recordRejection(_ failure: CallFailure, end: Instant) {
+        loop.recorder.record(
+            SpanHeader(
+                kind: .rejection, traceID: identity.traceID, spanID: identity.attemptSpan(0), parent: identity.callSpan,
+                start: end, end: end, status: .error)
+        ) { span in
+            span.name(failure.cause.description)
+            if let destination { span.add(.destination, destination.service) }
+            span.add(failure.flag)
+        }
+    }
+
+    // MARK: - The request in this process
+
+    /// Notes that the request is being worked on, so that a crash of this process does not hide it.
+    func noteOpenSpan() {
+        guard identity.isRecorded, let serverSpan = identity.serverSpan else { return }
+        identity.openNote = requestBytes.withUnsafeReadableBytes { bytes in
+            loop.recorder.open(
+                identity.origin == .edge ? .gateway : .server, identity.traceID, serverSpan, parent: identity.parent,
+                start: identity.received,
+                name: UnsafeRawBufferPointer(rebasing: bytes[request.method.lowerBound..<request.path.upperBound]))
+        }
+    }
+
+    func closeOpenSpan() {
+        guard let note = identity.openNote else { return }
+        loop.recorder.close(note)
+        identity.openNote = nil
+    }
+
+    /// Of a request that went no further than this process.
+    func recordServerSpan(status: Int?, flag: ResponseFlag?, end: Instant) {
+        guard loop.recorder.isEnabled, identity.isRecorded else { return }
+        let decision = decide(status: status, flag: flag, end: end)
+        if decision == .notKept {
+            recordNotKept(end: end)
+        } else {
+            recordServerSpan(status: status, flag: flag, end: end, decision: decision)
+        }
     }
 
     /// The span of the request as this process received it; none for a call that its own code made.
-    func recordServerSpan(status: Int?, flag: ResponseFlag?, end: Instant) {
-        let recorder = loop.recorder
-        guard recorder.isEnabled, identity.isRecorded, let serverSpan = identity.serverSpan else { return }
-        recorder.record(
+    private func recordServerSpan(status: Int?, flag: ResponseFlag?, end: Instant, decision: KeepReason?) {
+        closeOpenSpan()
+        guard let serverSpan = identity.serverSpan else { return }
+        loop.recorder.record(
             SpanHeader(
                 kind: identity.origin == .edge ? .gateway : .server, traceID: identity.traceID, spanID: serverSpan, parent: identity.parent,
-                start: identity.received, end: end, status: (status ?? 500) >= 500 || flag == .downstreamClosed ? .error : .unset)
+                start: identity.received, end: end, status: Self.isError(status: status, flag: flag) ? .error : .unset, decision: decision)
         ) { span in
             requestBytes.withUnsafeReadableBytes { bytes in
                 guard request.length <= bytes.count, request.length > 0 else { return }
@@ -100,6 +186,8 @@ extension ForwardedCall {
                 span.add(.urlPath, bytes[request.path])
                 if let query = request.query { span.add(.urlQuery, bytes[query]) }
                 if let field = request.fields.first(.meshCaller) { span.add(.caller, bytes[field.value]) }
+                addRPC(to: &span, bytes)
+                if identity.origin == .edge { addClient(to: &span, bytes) }
             }
             if let status { span.add(.httpResponseStatusCode, status) }
             if let flag { span.add(flag) }
@@ -107,11 +195,85 @@ extension ForwardedCall {
         }
     }
 
-    private func addMethod(to span: inout SpanWriter) {
+    /// At the edge, who asked; inside the mesh the caller's own span says it.
+    private func addClient(to span: inout SpanWriter, _ bytes: UnsafeRawBufferPointer) {
+        if let range = request.authority, let authority = Authority(bytes[range]) {
+            span.add(.serverAddress, bytes[range][authority.host])
+            if let port = authority.port { span.add(.serverPort, port) }
+        }
+        clientAddress.withUnsafeBytes { address in
+            span.add(.clientAddress, address)
+            span.add(.networkPeerAddress, address)
+        }
+        span.add(.networkProtocolVersion, bodyIsData ? "2" : request.minorVersion == 0 ? "1.0" : "1.1")
+        if identity.isSecure { span.add(.urlScheme, "https") }
+        if let agent = request.fields.first(named: "user-agent", in: bytes) { span.add(.userAgentOriginal, bytes[agent.value]) }
+    }
+
+    // MARK: - Whether it is kept
+
+    /// Decides on the trace where it began here; nil elsewhere. Once for each request.
+    private func decide(status: Int?, flag: ResponseFlag?, end: Instant) -> KeepReason? {
+        guard identity.isRoot else { return nil }
+        var trouble = trouble
+        if Self.isError(status: status, flag: flag) { trouble.insert(.error) }
+        return loop.decider.ended(
+            identity.traceID, route: identity.routeNumber, after: end - identity.received, trouble: trouble, isAsked: identity.isKeepAsked)
+    }
+
+    private static func isError(status: Int?, flag: ResponseFlag?) -> Bool { (status ?? 500) >= 500 || flag == .downstreamClosed }
+
+    /// All that the daemon has to know of a trace that nobody will see.
+    private func recordNotKept(end: Instant) {
+        closeOpenSpan()
+        loop.recorder.record(
+            SpanHeader(
+                kind: identity.origin == .edge ? .gateway : .server, traceID: identity.traceID,
+                spanID: identity.serverSpan ?? identity.callSpan, parent: identity.parent, start: identity.received, end: end,
+                decision: .notKept)
+        ) { _ in }
+    }
+
+    // MARK: - Attributes
+
+    private func addRequest(to span: inout SpanWriter, path: Bool) {
         requestBytes.withUnsafeReadableBytes { bytes in
             guard request.length <= bytes.count, request.length > 0 else { return }
             span.add(.httpRequestMethod, bytes[request.method])
-            span.add(.urlPath, bytes[request.path])
+            if path {
+                span.add(.urlPath, bytes[request.path])
+                addRPC(to: &span, bytes)
+            }
+        }
+    }
+
+    /// A gRPC call is known by its content type; its path is `/package.Service/Method`.
+    private func addRPC(to span: inout SpanWriter, _ bytes: UnsafeRawBufferPointer) {
+        guard request.methodKind == .post, let type = request.fields.first(.contentType),
+            type.value.count >= 16, bytes[type.value].slice(0, 16).equalsIgnoringCase("application/grpc")
+        else { return }
+        span.add(.rpcSystem, "grpc")
+        let path = bytes[request.path]
+        if path.count > 1, path[0] == ASCII.slash, let end = path[1...].firstIndex(of: ASCII.slash), end + 1 < path.count {
+            span.add(.rpcService, UnsafeRawBufferPointer(rebasing: path[1..<end]))
+            span.add(.rpcMethod, UnsafeRawBufferPointer(rebasing: path[(end + 1)...]))
+        }
+        if response.length > 0, let field = response.fields.only(.grpcStatus) {
+            responseBytes.withUnsafeReadableBytes { answer in
+                if let code = FieldValue.decimal(answer[field.value]) { span.add(.rpcGRPCStatusCode, code) }
+            }
+        }
+    }
+
+    private func addAddress(_ address: MeshModel.SocketAddress?, to span: inout SpanWriter) {
+        switch address {
+        case .tcp(let host, let port):
+            span.add(.serverAddress, host)
+            span.add(.serverPort, port)
+        case .unix(let path):
+            span.add(.serverAddress, path)
+            span.add(.networkTransport, "unix")
+        case nil: break
         }
     }
 

@@ -119,6 +119,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         path.reset()
         requestBytes = ByteBuffer()
         responseBytes = ByteBuffer()
+        closeOpenSpan()
         identity = CallIdentity()
         sharedCredit = nil
         routeState.reset()
@@ -313,6 +314,9 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     /// A final head, in `response`.
     func upstreamHead() {
+        if response.fields.present.contains(.meshTrouble), destination?.isExternal == false {
+            identity.troubleBelow.formUnion(TraceTrouble(head: response, responseBytes))
+        }
         perform(exchange!.responseHead(ResponseFacts(of: self), now: loop.now, random: &loop.random))
     }
 

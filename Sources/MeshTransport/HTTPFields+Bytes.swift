@@ -20,6 +20,16 @@ extension HTTPFields {
     }
 }
 
+extension FieldList {
+    /// All fields of a kind as one list (RFC 9110 5.3); nil without one.
+    borrowing func joined(_ known: KnownField, _ bytes: UnsafeRawBufferPointer) -> String? {
+        guard present.contains(known) else { return nil }
+        var values: [String] = []
+        for index in indices where self[index].known == known { values.append(String(decoding: bytes[self[index].value], as: UTF8.self)) }
+        return values.joined(separator: ",")
+    }
+}
+
 extension ByteBuffer {
     /// Writes field lines; `HTTPField` has replaced what could end a line.
     mutating func writeFields(_ fields: HTTPFields) {
@@ -33,7 +43,8 @@ extension ByteBuffer {
 
     /// Writes the head of a handler's answer; framing and connection fields are ours to say.
     mutating func writeHead(
-        status: Int, fields: HTTPFields, length: Int?, chunked: Bool, keepsAlive: Bool, clientVersion: UInt8, date: inout DateField
+        status: Int, fields: HTTPFields, length: Int?, chunked: Bool, keepsAlive: Bool, clientVersion: UInt8,
+        trouble: TraceTrouble, date: inout DateField
     ) {
         writeString("HTTP/1.1 \(status) \(ReasonPhrase.of(status))\r\n")
         var hasDate = false
@@ -49,6 +60,7 @@ extension ByteBuffer {
             writeStaticString("\r\n")
         }
         if !hasDate { date.write(to: &self) }
+        writeStaticString(trouble.line)
         if chunked {
             writeStaticString("transfer-encoding: chunked\r\n")
         } else if let length {

@@ -33,7 +33,7 @@ enum RequestWriter {
         if isEdge {
             dropping = dropping.union(HeaderRules.mesh)
             if !call.identity.isTrusted { dropping = dropping.union(HeaderRules.forwarding) }
-            if call.identity.parent == nil { dropping.insert(.tracestate) }
+            if call.identity.parent == nil || !HeaderRules.allowsTracestate(call.request.fields, bytes) { dropping.insert(.tracestate) }
             if !HeaderRules.allowsBaggage(call.request.fields, bytes) { dropping.insert(.baggage) }
         }
         if call.isGRPC { dropping.insert(.grpcTimeout) }
@@ -203,8 +203,9 @@ enum ResponseWriter {
                 var dropping = framing == .same ? HeaderRules.hopByHopKeepingChunks : HeaderRules.hopByHop
                 if isEdge || isFromOutside { dropping = dropping.union(HeaderRules.mesh) }
                 if retryNo { dropping.insert(.meshRetry) }
-                // What the tiers below spent is part of what this one says.
+                // What the tiers below said is part of what this one says.
                 dropping.insert(.meshCreditSpent)
+                dropping.insert(.meshTrouble)
                 call.response.write(bytes, dropping: dropping, into: &sink)
                 call.loop.shared.responseFields.withUnsafeBytes { sink.append($0) }
                 if call.routeState.responseRoom > 0 {
@@ -213,8 +214,9 @@ enum ResponseWriter {
                 }
                 if isEdge {
                     traceField(call.identity.traceID, into: &sink)
-                } else if retryNo {
-                    sink.append("mesh-retry: no\r\n")
+                } else {
+                    if retryNo { sink.append("mesh-retry: no\r\n") }
+                    sink.append(call.trouble.line)
                 }
                 if let spent = call.creditSpent {
                     sink.append("mesh-credit-spent: ")

@@ -3,6 +3,7 @@ internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
 internal import MeshPolicy
+internal import MeshTelemetry
 internal import NIOCore
 
 /// One request that user code answers: the bridge between its source's event loop and its task.
@@ -62,6 +63,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
                 call.request.fields, bytes,
                 dropping: HeaderRules.hopByHop.union(HeaderRules.mesh).union([.host, .traceparent, .tracestate]))
             let path = call.path.withTarget(of: call.request, bytes, basePath: nil) { String(decoding: $0, as: UTF8.self) }
+            let notes = TraceNotes()
+            call.identity.notes = notes
             let identity = call.identity
             var caller: String?
             if let field = call.request.fields.first(.meshCaller) { caller = String(decoding: bytes[field.value], as: UTF8.self) }
@@ -78,7 +81,9 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
                     deadline: deadline,
                     trace: TraceContext(traceID: identity.traceID, spanID: identity.serverSpan ?? identity.callSpan, flags: identity.flags),
                     peer: source.peer, callerService: caller, requestID: id, received: identity.received,
-                    credit: call.sharedCredit))
+                    credit: call.sharedCredit, notes: notes,
+                    propagated: PropagatedFields(
+                        tracestate: call.request.fields.joined(.tracestate, bytes), baggage: call.request.fields.joined(.baggage, bytes))))
         }
     }
 
@@ -148,7 +153,10 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         }
         var fields = fields
         if let spent = call.creditSpent { fields[.meshCreditSpent] = String(spent) }
-        source.deliverHead(HandlerHead(status: status, fields: fields, length: length, hasBody: sendsBody, allowsLength: allowsBody))
+        source.deliverHead(
+            HandlerHead(
+                status: status, fields: fields, length: length, hasBody: sendsBody, allowsLength: allowsBody,
+                trouble: call.identity.notes?.trouble ?? []))
         switch body {
         case .none:
             finish(source)

@@ -1,6 +1,7 @@
 package import HTTPTypes
 package import MeshModel
 package import MeshPolicy
+package import MeshTelemetry
 
 /// A request that a handler answers.
 package struct InboundRequest: Sendable {
@@ -43,10 +44,14 @@ package struct InboundContext: Sendable {
     package var received: Instant
     /// What the calls made for this request may spend on extra attempts; nil for no limit.
     package var credit: SharedRetryCredit?
+    /// Where calls that are made for this request note what went wrong.
+    package var notes: TraceNotes
+    package var propagated: PropagatedFields
 
     package init(
         deadline: Instant?, trace: TraceContext, peer: PeerIdentity = .none, callerService: String? = nil, requestID: String? = nil,
-        received: Instant, credit: SharedRetryCredit? = nil
+        received: Instant, credit: SharedRetryCredit? = nil, notes: TraceNotes = TraceNotes(),
+        propagated: PropagatedFields = PropagatedFields()
     ) {
         self.deadline = deadline
         self.trace = trace
@@ -55,6 +60,8 @@ package struct InboundContext: Sendable {
         self.requestID = requestID
         self.received = received
         self.credit = credit
+        self.notes = notes
+        self.propagated = propagated
     }
 }
 

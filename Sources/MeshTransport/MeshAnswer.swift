@@ -18,6 +18,8 @@ struct MeshAnswer {
     var retryNo = false
     /// For `mesh-credit-spent`, towards a caller that gave credit.
     var creditSpent: Int?
+    /// For `mesh-trouble`, towards a tier above.
+    var trouble = TraceTrouble()
     /// What a route answers, instead of what is wrong; text where its lines do not say otherwise.
     private var contents: [UInt8]?
 
@@ -96,7 +98,10 @@ struct MeshAnswer {
         if let route { output.writeBytes(route.responseLines) }
         if let edits { output.writeBytes(edits.lines) }
         if let identity, isEdge { output.writeString("mesh-trace: \(identity.traceID)\r\n") }
-        if retryNo, !isEdge { output.writeString("mesh-retry: no\r\n") }
+        if !isEdge {
+            if retryNo { output.writeString("mesh-retry: no\r\n") }
+            output.writeStaticString(trouble.line)
+        }
         if let creditSpent { output.writeString("mesh-credit-spent: \(creditSpent)\r\n") }
         if !keepsAlive {
             output.writeString("connection: close\r\n")

@@ -25,6 +25,7 @@ extension RequestSource {
             return
         }
         call.identity.isRecorded = !isHealthCheck
+        call.noteOpenSpan()
         switch mode {
         case .gateway: dispatchByRoute(call)
         case .forward(let service):
@@ -97,7 +98,13 @@ extension RequestSource {
             }
             call.identity.begin(context, continues: !isEdge || loop.continuesTraces, random: &loop.random)
             // A stranger's wish to be recorded, or not to be, is not obeyed.
-            if isEdge { call.identity.flags |= TraceContext.sampledFlag }
+            if isEdge {
+                call.identity.flags |= TraceContext.sampledFlag
+                if fields.contains(.meshKeep), !loop.keepKey.isEmpty, let field = call.request.fields.only(.meshKeep) {
+                    call.identity.isKeepAsked = loop.keepKey.withUnsafeBytes { bytes[field.value].elementsEqual($0) }
+                }
+            }
+            call.identity.isRoot = isEdge || !fields.contains(.meshCaller)
             if fields.contains(.contentType), let field = call.request.fields.first(.contentType) {
                 call.isGRPC = GRPCStatus.isContentType(bytes[field.value])
             }

@@ -68,4 +68,6 @@ struct HandlerHead {
     var hasBody: Bool
     /// The status allows a length.
     var allowsLength: Bool
+    /// Of the calls that the handler made.
+    var trouble = TraceTrouble()
 }

@@ -15,6 +15,7 @@ extension ServerConnection {
         let call = call
         var answer = answer
         answer.creditSpent = call?.creditSpent
+        answer.trouble = call?.trouble ?? []
         let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
         openOutput()
         answer.write(
@@ -37,7 +38,7 @@ extension ServerConnection {
         openOutput()
         loop.responseOutput.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: framing == .chunkedHere,
-            keepsAlive: keepsAlive, clientVersion: clientVersion, date: &loop.date)
+            keepsAlive: keepsAlive, clientVersion: clientVersion, trouble: head.trouble, date: &loop.date)
         if !head.hasBody { framing = .same }
     }
 

@@ -26,6 +26,8 @@ final class TransportLoop: @unchecked Sendable {
     private(set) var retryCredit = RetryCreditPolicy.standard
     private(set) var healthPath: [UInt8] = []
     private(set) var trustedProxies = AddressSet()
+    private(set) var keepKey: [UInt8] = []
+    var decider = KeepDecider()
     private(set) var pools: [InstanceID: ConnectionPool] = [:]
     /// The pools asked for last, by the address of the endpoint, which is held here so that no other can get it.
     private var recent: [(EndpointReference, ConnectionPool)?] = Array(repeating: nil, count: TransportLoop.recentPools)
@@ -66,6 +68,9 @@ final class TransportLoop: @unchecked Sendable {
     }
 
     private func adopt(_ snapshot: Snapshot) {
+        if self.snapshot.configuration.routes != snapshot.configuration.routes { decider.routesChanged() }
+        decider.rule = snapshot.configuration.keeping
+        keepKey = Array((snapshot.configuration.keepKey ?? "").utf8)
         self.snapshot = snapshot
         limits = snapshot.configuration.limits
         timeouts = snapshot.configuration.timeouts

@@ -42,6 +42,10 @@ struct CallCommand: ParsableCommand {
         try location.withDaemon { daemon in
             var request = try request(to: daemon.gatewayURL(location))
             if let data { request.body = .bytes(try RequestArguments.body(data)) }
+            // Its trace is shown below, so that it is kept whatever `traces.keep` says.
+            if let key = try? String(contentsOfFile: location.stateFolder.keepKey, encoding: .utf8) {
+                request.headers.append(CurlHeader("mesh-keep", key))
+            }
             let response: CurlResponse
             do {
                 response = try CurlClient().send(request)

@@ -30,7 +30,7 @@ actor Daemon {
     var traffic = TrafficLedger()
     private var metricsServer = MetricsServer()
     private var registry: Registry
-    private var publisher = SnapshotPublisher()
+    private var publisher: SnapshotPublisher
     private let startedAt = Timestamp(HostClock.wall())
     private let finish: @Sendable () -> Void
 
@@ -52,6 +52,7 @@ actor Daemon {
         self.traces = traces
         self.logger = logger
         self.finish = finish
+        publisher = SnapshotPublisher(keepKey: KeepKey.load(from: stateFolder.keepKey))
         // A daemon that comes back must not hand out a lower revision than the one before it did.
         registry = Registry(after: UInt64(max(0, HostClock.wall().nanoseconds / 1_000_000)) << 16)
     }
@@ -169,6 +170,7 @@ actor Daemon {
     func apply(_ applied: Applied) -> Set<String> {
         let isFirst = self.applied == nil
         self.applied = applied
+        traces.follow(applied.document.traces)
         registry.policyChanged()
         metricsServer.follow(applied.document.metricsListen, of: self, logger: logger)
         let told = publish()
@@ -191,12 +193,19 @@ actor Daemon {
     }
 
     func statistics() -> MeshStatistics {
+        let exported = traces.exporter.counters
+        let collected = traces.collector.counters
         let counters = traces.intake.counters
         let store = traces.store.status
         return MeshStatistics(
-            spansReceived: counters.receivedSpans, spansStored: store.storedSpans, spansDroppedByInstances: counters.lostAtSource,
-            spansDroppedByStore: counters.droppedSpans + store.unreadableSpans, traceStoreBytes: UInt64(max(0, store.bytes)),
-            instancesConnected: publisher.listeners.count, traceStoreError: store.failure?.reason)
+            spansReceived: collected.keeper.arrived, spansNotKept: collected.keeper.notKept + collected.keeper.undecided,
+            spansHeld: collected.keeper.held, requestsOpen: collected.openSpans, spansStored: store.storedSpans,
+            spansDroppedByInstances: collected.droppedAtSource,
+            spansDroppedByStore: collected.keeper.lost + counters.droppedSpans + store.unreadableSpans,
+            traceStoreBytes: UInt64(max(0, store.bytes)),
+            instancesConnected: publisher.listeners.count, traceStoreError: store.failure?.reason, otlpAddress: traces.listener.address,
+            spansExported: exported.sent, spansDroppedByExport: exported.dropped,
+            traceProblems: exported.problems + [traces.listener.problem].compactMap(\.self))
     }
 
     func logs(_ query: LogQuery) async throws -> AsyncStream<LogLine> {

@@ -51,6 +51,13 @@ struct MeshDaemon {
         let logger = Logger(label: "meshd")
         let intake = TraceIntake(store: TraceStore(folder: state.traces))
         intake.start()
+        let exporter = OTLPExporter(logger: logger)
+        let collector = SpanCollector { batches in
+            for batch in batches { intake.acceptOrDrop(batch) }
+            exporter.send(batches)
+        }
+        let listener = OTLPListener(collector: collector, logger: logger)
+        try collector.start(path: runtime.spanSocket)
         let supervisor = Supervisor(
             .init(
                 stateFolder: state.path, runtimeFolder: runtime.path,
@@ -58,7 +65,8 @@ struct MeshDaemon {
                     .appending(path: "mesh-shim").path))
         let (finished, finish) = AsyncStream.makeStream(of: Void.self)
         let daemon = Daemon(
-            stateFolder: state, runtimeFolder: runtime, supervisor: supervisor, traces: TraceAnswers(store: intake.store, intake: intake),
+            stateFolder: state, runtimeFolder: runtime, supervisor: supervisor,
+            traces: TraceAnswers(collector: collector, listener: listener, exporter: exporter, intake: intake),
             logger: logger, finish: { finish.finish() })
         let (events, eventsIn) = AsyncStream.makeStream(of: InstanceServer.Event.self)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -67,7 +75,7 @@ struct MeshDaemon {
             path: runtime.instanceSocket, group: group,
             spans: { bytes in
                 guard let batch = try? bytes.withUnsafeBytes({ try SpanBatch(decoding: $0) }) else { return }
-                intake.acceptOrDrop(batch)
+                collector.take(batch, isForeign: false)
             }, events: eventsIn)
         logger.info("meshd works on \(state.path), pid \(getpid())")
 
@@ -102,6 +110,9 @@ struct MeshDaemon {
         }
         await instances.stop()
         await supervisor.detach()
+        await listener.shutdown()
+        collector.shutdown()
+        await exporter.shutdown()
         intake.shutdown()
         unlink(runtime.controlSocket)
         unlink(runtime.instanceSocket)

@@ -20,6 +20,8 @@ struct SnapshotPublisher {
         var refusal: String?
     }
 
+    /// The gateway's; see `SnapshotConfiguration.keepKey`.
+    var keepKey: String?
     private(set) var listeners: [InstanceConnection: Listener] = [:]
 
     mutating func connected(_ connection: InstanceConnection, _ hello: Hello) {
@@ -50,6 +52,7 @@ struct SnapshotPublisher {
             else { continue }
             faults.apply(to: &snapshot)
             snapshot.revision = 0
+            if service == MeshDocument.gatewayName { snapshot.keepKey = keepKey }
             current[service] = snapshot
             guard listener.told != snapshot else { continue }
             listeners[connection]?.told = snapshot

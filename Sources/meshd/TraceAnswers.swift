@@ -1,13 +1,31 @@
 import Foundation
 import MeshAdminAPI
+import MeshConfiguration
 import MeshModel
 import MeshStore
 import MeshTelemetry
 
 /// What the daemon knows of traces, in the words of the admin API.
 struct TraceAnswers: Sendable {
-    let store: TraceStore
+    let collector: SpanCollector
+    let listener: OTLPListener
+    let exporter: OTLPExporter
     let intake: TraceIntake
+
+    var store: TraceStore { intake.store }
+
+    /// Does from now on what mesh.yaml says of traces.
+    func follow(_ traces: MeshDocument.Traces) {
+        collector.setKeeping(traces.keeping)
+        listener.follow(traces.otlpListen)
+        exporter.follow(traces.exports)
+    }
+
+    /// What is on its way, on disk.
+    private func catchUp() {
+        collector.turn()
+        intake.flush()
+    }
 
     /// The most traces that one list may have.
     static let longestList = 10_000
@@ -22,14 +40,14 @@ struct TraceAnswers: Sendable {
                 hint: "mesh traces list --help")
         }
         return await blocking {
-            intake.flush()
+            catchUp()
             return store.list(query, since: since, limit: min(limit, Self.longestList)).traces.map(TraceSummary.init)
         }
     }
 
     func show(_ reference: String) async throws -> TraceDetail {
         let found = await blocking {
-            intake.flush()
+            catchUp()
             return Result { () throws(TraceLookupError) in try store.show(reference) }
         }
         do {

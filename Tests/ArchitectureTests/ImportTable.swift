@@ -29,7 +29,7 @@ enum ImportTable {
         "MeshSimulation": library("MeshSimulation", ["MeshExchange"]),
         "MeshConfiguration": library("MeshConfiguration", ["MeshExchange", "Yams"]),
         "MeshTelemetry": library(
-            "MeshTelemetry", ["MeshModel", "Logging", "Metrics", "Tracing", "Instrumentation", "ServiceContextModule"]),
+            "MeshTelemetry", ["MeshModel", "CMeshSystem", "Logging", "Metrics", "Tracing", "Instrumentation", "ServiceContextModule"]),
         "MeshTransport": library("MeshTransport", nio.union(["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"])),
         "MeshControlProtocol": library("MeshControlProtocol", ["MeshExchange"]),
         "MeshSidecar": library(
@@ -37,6 +37,7 @@ enum ImportTable {
         "MeshHummingbird": library("MeshHummingbird", ["MeshSidecar", "Hummingbird", "HummingbirdCore"]),
         "CMeshSystem": library("CMeshSystem", []),
         "MeshAdminAPI": library("MeshAdminAPI", ["MeshModel"]),
+        "MeshOTLP": library("MeshOTLP", ["MeshTelemetry", "SwiftProtobuf", "CZlib"]),
         "MeshStore": library("MeshStore", ["MeshTelemetry", "GRDB"]),
         "MeshSupervision": library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
         "MeshRegistry": library("MeshRegistry", ["MeshModel"]),
@@ -47,7 +48,9 @@ enum ImportTable {
         "meshd": library(
             "meshd",
             nio.union([
-                "MeshConfiguration", "MeshControlProtocol", "MeshStore", "MeshSupervision", "MeshRegistry", "MeshAdminAPI", "Hummingbird",
+                "MeshConfiguration", "MeshControlProtocol", "MeshOTLP", "MeshStore", "MeshSupervision", "MeshRegistry", "MeshAdminAPI",
+                "MeshTransport",
+                "Hummingbird",
                 "ServiceLifecycle", "UnixSignals",
             ])),
         "edge-gateway": service("edge/gateway", ["MeshSidecar"]),

@@ -72,7 +72,28 @@ import Testing
         #expect(inventory.destinations.isEmpty)
         #expect(inventory.replicas == 3)
         #expect(document.snapshotConfiguration(for: "nobody", revision: 1) { _ in [] } == nil)
+        #expect(gateway.keeping == TraceKeeping(slowerThan: .quantile(0.99), rest: 0.1))
+        #expect(inventory.keeping == gateway.keeping)
         _ = try Snapshot(gateway, after: nil, now: .zero)
+    }
+
+    @Test func readsWhereTracesComeFromAndGo() throws {
+        let traces = try #require(
+            judge(
+                """
+                mesh: shop
+                services: { a: { tier: edge, url: "http://127.0.0.1:1" } }
+                traces:
+                  keep: { errors: 50%, retried: all, slower_than: 300ms, rest: 0.2 }
+                  otlp_listen: 4318
+                  export: ["http://collector:4318/otlp"]
+                """
+            ).document?.traces)
+        #expect(traces.keeping == TraceKeeping(errors: 0.5, slowerThan: .duration(.milliseconds(300)), rest: 0.2))
+        // Spans of anybody who can reach it are believed: a port alone is this host's.
+        #expect(traces.otlpListen == .tcp(host: "127.0.0.1", port: 4318))
+        #expect(traces.exports.map(\.text) == ["http://collector:4318/otlp"])
+        #expect(traces.exports.first?.endpoint?.basePath == "/otlp")
     }
 
     @Test func chainIsReadable() throws {
@@ -96,7 +117,8 @@ import Testing
 
     @Test func hasExternalEndpoints() throws {
         let (document, findings) = judge(text, variables: ["PORT": "8081", "UPPORT": "9001"])
-        #expect(places(findings) == ["M044 4:11"])
+        #expect(findings.rendered == "")
+        #expect(document?.traces.keeping == TraceKeeping(rest: 0.01))
         let configuration = try #require(document?.snapshotConfiguration(for: "gateway", revision: 1) { _ in [] })
         let origin = try #require(configuration.destinations.first)
         #expect(origin.isExternal)

@@ -133,6 +133,7 @@ import Testing
         let folder = try RunningService.Folder()
         let spawn = try Spawn(folder)
         let daemon = try await FakeDaemon.start(at: spawn.control)
+        let spans = try CollectedSpans(beside: spawn.control)
         let sidecar = try Sidecar(spawn.configuration, threads: 1)
         sidecar.serve { _ in .text("hello") }
         try await RunningService.run(sidecar) {
@@ -141,11 +142,8 @@ import Testing
             _ = try await daemon.hears { $0 == .health(Health(ready: true)) }
             _ = try await RawClient.get("/a", at: spawn.path)
         }
-        let spans = try await daemon.hears { if case .spans = $0 { true } else { false } }
-        guard case .spans(let bytes) = spans else { return }
-        let batch = try SpanBatch(decoding: bytes)
-        #expect(batch.origin == SpanOrigin(instance: Self.instance, service: "front", tier: "domain"))
-        #expect(batch.count == 1)
+        let all = await spans.all(atLeast: 1)
+        #expect(all.map(\.origin) == [SpanOrigin(instance: Self.instance, service: "front", tier: "domain")])
         try await daemon.die()
     }
 
@@ -156,6 +154,7 @@ import Testing
             let folder = try RunningService.Folder()
             let spawn = try Spawn(folder)
             let daemon = try await FakeDaemon.start(at: spawn.control)
+            let collected = try CollectedSpans(beside: spawn.control)
             let sidecar = try Sidecar(spawn.configuration, threads: 1)
             let (mesh, tracer) = (sidecar.mesh, sidecar.tracer)
             sidecar.serve { _ in
@@ -172,10 +171,7 @@ import Testing
                 _ = try await RawClient.get("/", at: spawn.path)
             }
             try await daemon.hungUp.value()
-            let spans = try daemon.said.flatMap { message -> [DecodedSpan] in
-                guard case .spans(let bytes) = message else { return [] }
-                return try SpanBatch(decoding: bytes).decoded().spans
-            }
+            let spans = await collected.all(atLeast: 5)
             let server = try #require(spans.first { $0.kind == .server })
             let compose = try #require(spans.first { $0.name == "compose" })
             let call = try #require(spans.first { $0.kind == .call })

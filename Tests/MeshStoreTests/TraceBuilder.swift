@@ -51,10 +51,11 @@ struct Story {
             kind: kind, traceID: id, spanID: SpanID(span), parent: parent.map { SpanID($0) },
             start: start + .microseconds(Int64(from * 1_000)),
             end: start + .microseconds(Int64(to * 1_000)), status: status)
-        let ring = SpanRing(capacity: 16_384)
+        guard let ring = try? SpanRing(capacity: 16_384) else { preconditionFailure("no shared memory") }
         SpanRecorder(ring: ring).record(header, items)
         var bytes: [UInt8] = []
-        let count = ring.drain(into: &bytes, limit: .max)
+        var reader = SpanRingReader(ring)
+        let count = reader.drain(into: &bytes)
         batches.append(SpanBatch(origin: process.origin, anchor: process.anchor, dropped: 0, count: count, records: bytes))
     }
 

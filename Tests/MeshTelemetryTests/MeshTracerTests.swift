@@ -16,19 +16,18 @@ private struct OutOfStock: Error, CustomStringConvertible {
 
 @Suite("Tracer")
 struct MeshTracerTests {
-    private let sink = ScriptedSink()
-    private let pipeline: TelemetryPipeline
+    private let recorded: RecordedSpans
     private let tracer: MeshTracer
     private let request = TraceContext(traceID: TraceID(high: 5, low: 6), spanID: SpanID(7), flags: 3)
 
     init() {
-        pipeline = TelemetryPipeline(origin: sampleOrigin, sink: sink.take)
+        let pipeline = TelemetryPipeline(origin: sampleOrigin)
+        recorded = RecordedSpans(pipeline)
         tracer = MeshTracer(recorder: pipeline.shared, random: RandomSource(seed: 1))
     }
 
     private var spans: [String: DecodedSpan] {
-        pipeline.turn()
-        return Dictionary(uniqueKeysWithValues: sink.spans.map { ($0.name, $0) })
+        Dictionary(uniqueKeysWithValues: recorded.all.map { ($0.name, $0) })
     }
 
     @Test func nestsUnderTheRequest() async throws {
@@ -101,7 +100,7 @@ struct MeshTracerTests {
         let decoded = try #require(spans["import"])
         #expect(decoded.links == [.init(traceID: request.traceID, spanID: request.spanID)])
         #expect(abs(decoded.duration.nanoseconds - 250_000_000) < 5_000_000)
-        #expect(decoded.attributes == [.init("mesh.span_kind", .string("consumer"))])
+        #expect(decoded.attributes == [.init("mesh.kept", .string("all")), .init("mesh.span_kind", .string("consumer"))])
     }
 
     @Test func injectsAndExtractsTraceparent() {

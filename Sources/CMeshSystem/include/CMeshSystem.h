@@ -86,11 +86,25 @@ int mesh_socket_error(int descriptor);
 /// Non-blocking SOCK_SEQPACKET sockets on Unix paths: messages keep their bounds.
 int mesh_packet_listen(const char *path, int backlog);
 int mesh_packet_connect(const char *path);
+/// The next connection, or -1 with EAGAIN.
+int mesh_packet_accept(int listener);
 int mesh_packet_pair(int pair[_Nonnull 2]);
 /// Who is at the other end of a Unix socket.
 int mesh_peer(int descriptor, pid_t *process, uid_t *user);
 /// Opens (and makes, 0600) and locks a file for as long as the descriptor is open; EWOULDBLOCK if another process holds it.
 int mesh_lock(const char *path);
+
+// MARK: Shared memory (memory.c)
+
+/// Zeroed memory of a fixed size (sealed against shrinking and growing) that another process can be handed; pages take room once touched.
+int mesh_memory_create(const char *name, size_t size);
+/// Maps such memory, wholly, to be read and written; null with EINVAL if its size isn't sealed.
+void *_Nullable mesh_memory_map(int descriptor, size_t *size);
+void mesh_memory_unmap(void *memory, size_t size);
+/// Sends one message, with a descriptor beside it unless that is -1. Never waits: EAGAIN.
+ssize_t mesh_packet_send(int socket, const void *bytes, size_t count, int descriptor);
+/// Takes one message and the descriptor beside it (-1: none). Never waits: EAGAIN; 0 once the other end has closed.
+ssize_t mesh_packet_receive(int socket, void *bytes, size_t capacity, int *descriptor);
 
 #ifdef __cplusplus
 }

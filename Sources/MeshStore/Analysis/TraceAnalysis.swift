@@ -69,7 +69,7 @@ package struct TraceAnalysis: Hashable, Sendable {
             let destination = span.text(.destination)
             switch span.kind {
             case .gateway, .server, .internal: spend(time, service: span.origin.service, tier: span.origin.tier)
-            case .call: overhead += time
+            case .call, .queue, .rejection: overhead += time
             case .backoff: backoff += time
             case .attempt:
                 let call = node.parent.map { tree.nodes[$0].span }

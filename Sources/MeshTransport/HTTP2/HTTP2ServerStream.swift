@@ -181,10 +181,12 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         let call = call
         var answer = answer
         answer.creditSpent = call?.creditSpent
+        answer.trouble = call?.trouble ?? []
         let identity = call.flatMap { $0.identity.serverSpan == nil ? nil : $0.identity }
         loop.headText.clear()
         answer.write(
-            identity: identity, route: call?.routeState, service: loop.shared.service, isHead: call?.request.methodKind == .head, keepsAlive: true,
+            identity: identity, route: call?.routeState, service: loop.shared.service, isHead: call?.request.methodKind == .head,
+            keepsAlive: true,
             clientVersion: 1, into: &loop.headText)
         if let call, call.destination == nil { call.recordServerSpan(status: answer.status, flag: answer.flag, end: loop.now) }
         answeredStatus = answer.status
@@ -207,7 +209,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         loop.headText.clear()
         loop.headText.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: false, keepsAlive: true,
-            clientVersion: 1, date: &loop.date)
+            clientVersion: 1, trouble: head.trouble, date: &loop.date)
         answeredStatus = head.status
         begin(HTTP2Heads.response(loop.headText), hasBody: head.hasBody)
     }

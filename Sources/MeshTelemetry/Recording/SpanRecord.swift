@@ -11,10 +11,13 @@ package struct SpanHeader: Sendable, BitwiseCopyable {
     package var start: Instant
     package var end: Instant
     package var status: SpanStatus
+    /// Of a root: whether its trace is kept.
+    package var decision: KeepReason?
 
     @inlinable
     package init(
-        kind: SpanKind, traceID: TraceID, spanID: SpanID, parent: SpanID?, start: Instant, end: Instant, status: SpanStatus = .unset
+        kind: SpanKind, traceID: TraceID, spanID: SpanID, parent: SpanID?, start: Instant, end: Instant, status: SpanStatus = .unset,
+        decision: KeepReason? = nil
     ) {
         self.kind = kind
         self.traceID = traceID
@@ -23,6 +26,7 @@ package struct SpanHeader: Sendable, BitwiseCopyable {
         self.start = start
         self.end = end
         self.status = status
+        self.decision = decision
     }
 }
 
@@ -30,10 +34,11 @@ package struct SpanHeader: Sendable, BitwiseCopyable {
 ///
 ///     0  u16 length of the whole record      4  trace id, 2 x u64      28  parent id (0: none), u64
 ///     2  u8  version                        20  span id, u64           36  start, i64, monotonic ns
-///     3  u8  kind << 4 | truncated << 2 | status                       44  duration, u64, ns
+///     3  u8  kind << 4 | decides << 3 | truncated << 2 | status        44  duration, u64, ns
 ///     52 items: a key byte (`RecordItem`, `AttributeKey`), then its payload, until the end
 ///
-/// Invariant: a reader skips a record of an unknown version by its length.
+/// Invariants: a reader skips a record of an unknown version by its length; in a record that decides on its trace, the first item is
+/// `mesh.kept`, so that its value stands at a known place.
 enum RecordLayout {
     static let version: UInt8 = 1
     static let headerLength = 52
@@ -42,6 +47,9 @@ enum RecordLayout {
     static let maximumString = 1024
 
     static let truncatedBit: UInt8 = 0x04
+    static let decidesBit: UInt8 = 0x08
+    /// Of the raw value of a `KeepReason`, in a record that decides.
+    static let decisionOffset = headerLength + 2
 }
 
 /// Writes the items of one span into its recorder's scratch space: no allocation, no failure.
@@ -64,6 +72,13 @@ package struct SpanWriter: ~Copyable {
         base.storeBytes(of: header.start.nanoseconds.littleEndian, toByteOffset: 36, as: Int64.self)
         let duration = UInt64(max(0, (header.end - header.start).nanoseconds))
         base.storeBytes(of: duration.littleEndian, toByteOffset: 44, as: UInt64.self)
+        if let decision = header.decision {
+            let flags = base.load(fromByteOffset: 3, as: UInt8.self) | RecordLayout.decidesBit
+            base.storeBytes(of: flags, toByteOffset: 3, as: UInt8.self)
+            byte(AttributeKey.kept.rawValue)
+            byte(RecordValue.reason)
+            byte(decision.rawValue)
+        }
     }
 
     /// Completes the record and returns its bytes, which live as long as the scratch space is not used again.
@@ -285,5 +300,20 @@ package struct SpanWriter: ~Copyable {
         var end = RecordLayout.maximumString
         while end > 0, bytes[end] & 0xc0 == 0x80 { end -= 1 }
         return UnsafeRawBufferPointer(rebasing: bytes[..<end])
+    }
+}
+
+/// Encodes spans that do not go through a ring.
+package final class SpanScratch {
+    private let base = UnsafeMutableRawPointer.allocate(byteCount: RecordLayout.maximumLength, alignment: 16)
+
+    package init() {}
+
+    deinit { base.deallocate() }
+
+    package func record(_ header: SpanHeader, _ items: (inout SpanWriter) -> Void) -> [UInt8] {
+        var writer = SpanWriter(base: base, header: header)
+        items(&writer)
+        return Array(writer.finish())
     }
 }

@@ -1,0 +1,3 @@
+// zlib, for compressed bodies.
+#pragma once
+#include <zlib.h>
