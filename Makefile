@@ -34,6 +34,7 @@ down:
 	@$(MESH) down
 
 test: setup
+	@scripts/python
 	swift build --build-tests
 	swift test --skip-build --parallel --skip IntegrationTests
 	@# Meshes of real processes come after the rest, which would keep both cores from them.

@@ -1,0 +1,137 @@
+import Curl
+import Foundation
+import Testing
+
+/// What OpenTelemetry's own programs and messages make of this mesh, and it of them.
+extension RealProcesses {
+    @Suite struct OpenTelemetryTests {
+        private static func chain(gateway: String = "", traces: String) -> String {
+            """
+            mesh: chain
+            gateway: { run: "${BIN}/edge-gateway", listen: "127.0.0.1:0", routes: { "/**": relay }\(gateway) }
+            services:
+              relay: { tier: domain, run: "${BIN}/relay", calls: { echo: {} } }
+              echo:  { tier: enterprise, run: "${BIN}/echo" }
+            traces: { \(traces) }
+            """
+        }
+
+        /// Made by scripts/setup.
+        private static let python = Programs.checkout.appending(path: ".build/python/bin/python3").path()
+
+        private static func program(_ name: String) -> String { Programs.checkout.appending(path: "Tests/Python/\(name)").path() }
+
+        @Test func aProgramWithTheSDKStandsInOneTraceWithTheMesh() throws {
+            let mesh = try TestMesh(Self.chain(gateway: ", trace_context: continue", traces: #"otlp_listen: "127.0.0.1:0""#))
+            try mesh.up()
+            let address = try #require(try mesh.statistics["otlp_address"] as? String)
+            let run = try RunningCommand(
+                Self.python, [Self.program("checkout.py"), try mesh.gateway, "http://\(address)"], environment: mesh.environment,
+                folder: mesh.folder
+            ).end(within: 60)
+            try #require(run.status == 0, "\(run.errors)")
+            let id = run.output.trimmingCharacters(in: .whitespacesAndNewlines)
+            let spans = try mesh.trace(id, with: ["checkout", "gateway", "relay", "echo"])
+            func span(_ service: String, _ name: String? = nil) throws -> [String: Any] {
+                try #require(
+                    spans.first { $0["service"] as? String == service && (name == nil || $0["name"] as? String == name) },
+                    "\(service) \(name ?? "")")
+            }
+            let root = try span("checkout", "checkout")
+            let client = try span("checkout", "GET")
+            #expect(root["parent_span_id"] as? String == nil)
+            #expect(client["parent_span_id"] as? String == root["span_id"] as? String)
+            let inbound = try #require(spans.first { $0["service"] as? String == "gateway" && $0["kind"] as? String == "server" })
+            #expect(inbound["parent_span_id"] as? String == client["span_id"] as? String)
+            #expect((root["attributes"] as? [String: Any])?["cart.items"] as? Int == 3)
+            #expect((root["events"] as? [[String: Any]])?.first?["name"] as? String == "priced")
+        }
+
+        @Test func aCollectorGetsEverySpanOnceItIsThere() throws {
+            let environment = ProcessInfo.processInfo.environment
+            let collector = try RunningCommand(
+                Self.python, [Self.program("collector.py")], environment: environment, folder: FileManager.default.temporaryDirectory)
+            defer {
+                collector.signal(SIGINT)
+                _ = collector.end(within: 10)
+            }
+            #expect(Wait.until(30) { collector.output.contains("\n") }, "\(collector.errors)")
+            let port = collector.output.prefix { $0 != "\n" }
+            let mesh = try TestMesh(Self.chain(traces: #"export: ["http://127.0.0.1:\#(port)/otlp"]"#))
+            try mesh.up()
+            for _ in 0..<20 { #expect(try mesh.send("GET", "/").status == 200) }
+            #expect(try mesh.send("GET", "/status/503").status == 503)
+            func spans() -> [[String: Any]] {
+                collector.output.split(separator: "\n").dropFirst().compactMap {
+                    (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+                }
+            }
+            func servers() -> Int { spans().filter { $0["service"] as? String == "gateway" && $0["kind"] as? Int == 2 }.count }
+            // The first request is refused, and the same spans are sent again.
+            #expect(Wait.until(30) { servers() == 21 }, "\(servers()) traces: \((try? mesh.statistics) ?? [:])")
+            let all = spans()
+            let ids = Set(all.compactMap { $0["span_id"] as? String })
+            #expect(ids.count == all.count, "none comes twice")
+            for span in all {
+                #expect((span["trace_id"] as? String)?.count == 32 && (span["span_id"] as? String)?.count == 16)
+                let parent = span["parent_span_id"] as? String ?? ""
+                #expect(parent.isEmpty ? span["service"] as? String == "gateway" : ids.contains(parent), "\(span)")
+                #expect((span["end"] as? Int ?? 0) >= (span["start"] as? Int ?? .max))
+                #expect((span["name"] as? String)?.isEmpty == false)
+                let types = span["types"] as? [String: String] ?? [:]
+                for (key, type) in types { if let wanted = Self.types[key] { #expect(type == wanted, "\(key)") } }
+                let required: [String] =
+                    switch span["kind"] as? Int {
+                    case 2: ["http.request.method", "url.path", "url.scheme", "http.response.status_code"]
+                    case 3: ["http.request.method", "http.response.status_code"]
+                    default: []
+                    }
+                for key in required { #expect(types[key] != nil, "\(key) on \(span)") }
+                if span["status"] as? Int == 2 { #expect(types["error.type"] == "string_value", "\(span)") }
+            }
+            #expect(try mesh.statistics["spans_dropped_by_export"] as? Int == 0)
+        }
+
+        /// OpenTelemetry's types of what we send.
+        private static let types = [
+            "http.request.method": "string_value", "http.response.status_code": "int_value", "http.route": "string_value",
+            "http.request.resend_count": "int_value", "url.path": "string_value", "url.scheme": "string_value",
+            "server.address": "string_value", "server.port": "int_value", "client.address": "string_value",
+            "network.peer.address": "string_value", "network.protocol.version": "string_value", "network.transport": "string_value",
+            "user_agent.original": "string_value", "error.type": "string_value", "mesh.attempt": "int_value",
+            "mesh.attempts": "int_value", "mesh.retried": "bool_value", "mesh.kept": "string_value",
+        ]
+
+        @Test func jsonIsTakenInAndWhatIsNoneIsAnswered() throws {
+            let mesh = try TestMesh(Self.chain(traces: #"otlp_listen: "127.0.0.1:0""#))
+            try mesh.up()
+            let address = try #require(try mesh.statistics["otlp_address"] as? String)
+            func post(_ body: String, _ type: String) throws -> CurlResponse {
+                try TestMesh.client.send(
+                    CurlRequest("POST", "http://\(address)/v1/traces", headers: [CurlHeader("Content-Type", type)], body: .text(body)))
+            }
+            let id = "5b8efff798038103d269b633813fc60c"
+            let answer = try post(
+                """
+                {"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "cart"}}]},
+                  "scopeSpans": [{"spans": [{"traceId": "\(id)", "spanId": "eee19b7ec3c1b174", "name": "alone", "kind": 1,
+                  "startTimeUnixNano": "1544712660000000000", "endTimeUnixNano": "1544712661000000000"}]}]}]}
+                """, "application/json")
+            #expect(answer.status == 200 && answer.text == "{}")
+            #expect(try mesh.trace(id, with: ["cart"]).count == 1)
+            #expect(try post("{", "application/json").status == 400)
+            #expect(try post("{}", "text/plain").status == 415)
+        }
+    }
+}
+
+extension TestMesh {
+    /// `GET /v1/statistics` of the daemon.
+    var statistics: [String: Any] { get throws { try object(try daemon("/v1/statistics")) } }
+
+    /// One request to the daemon itself.
+    func daemon(_ path: String) throws -> CurlResponse {
+        let runtime = try FileManager.default.destinationOfSymbolicLink(atPath: stateFolder.appending(path: "run").path())
+        return try Self.client.send(CurlRequest("GET", "http://mesh\(path)", unixSocket: runtime + "/control.sock"))
+    }
+}
