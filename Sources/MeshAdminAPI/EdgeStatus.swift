@@ -20,10 +20,15 @@ package struct EdgeStatus: Hashable, Sendable, Codable {
     package var retryBudget: Int
     /// Trouble made on purpose.
     package var fault: String?
+    /// How many calls each caller may have under way now; nil where that is not limited.
+    package var limit: Double?
+    /// The share of calls that a caller rejects, since the service sheds them.
+    package var throttled: Double?
 
     package init(
         from: String, to: String, rps: Double, okRatio: Double? = nil, p50MS: Double? = nil, p99MS: Double? = nil, tries: Double? = nil,
-        breaker: String = "closed", budgetLeft: Double? = nil, active: Int = 0, retryBudget: Int = 0, fault: String? = nil
+        breaker: String = "closed", budgetLeft: Double? = nil, active: Int = 0, retryBudget: Int = 0, fault: String? = nil,
+        limit: Double? = nil, throttled: Double? = nil
     ) {
         self.from = from
         self.to = to
@@ -37,6 +42,8 @@ package struct EdgeStatus: Hashable, Sendable, Codable {
         self.active = active
         self.retryBudget = retryBudget
         self.fault = fault
+        self.limit = limit
+        self.throttled = throttled
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -48,7 +55,7 @@ package struct EdgeStatus: Hashable, Sendable, Codable {
         case budgetLeft = "budget_left"
         case active
         case retryBudget = "retry_budget"
-        case fault
+        case fault, limit, throttled
     }
 }
 
@@ -65,7 +72,7 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
 
     package struct Event: Hashable, Sendable, Codable {
         package var at: Timestamp
-        /// `opened`, `half-opened` or `closed`.
+        /// `opened`, `half-opened` or `closed` of a breaker; `ejected`, `readmitted`, `panic began` or `panic ended`.
         package var what: String
         /// The endpoint; nil for the edge as a whole.
         package var endpoint: String?
@@ -126,10 +133,12 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
         package var calls: Int
         package var failures: Int
         package var draining: Bool
+        /// Left alone, since it does worse than the others.
+        package var isEjected: Bool?
 
         package init(
             instance: String, replica: String? = nil, version: String? = nil, breaker: String, inFlight: Int = 0, latencyMS: Double? = nil,
-            calls: Int = 0, failures: Int = 0, draining: Bool = false
+            calls: Int = 0, failures: Int = 0, draining: Bool = false, isEjected: Bool? = nil
         ) {
             self.instance = instance
             self.replica = replica
@@ -140,6 +149,7 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
             self.calls = calls
             self.failures = failures
             self.draining = draining
+            self.isEjected = isEjected
         }
 
         private enum CodingKeys: String, CodingKey {
@@ -147,6 +157,7 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
             case inFlight = "in_flight"
             case latencyMS = "latency_ms"
             case calls, failures, draining
+            case isEjected = "ejected"
         }
     }
 

@@ -118,7 +118,8 @@ extension DocumentDecoder {
         }
         return MeshDocument.Service(
             name: entry.key, mark: entry.keyMark, tier: node["tier"]?.name ?? "", tierMark: node["tier"]?.mark ?? entry.keyMark,
-            runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]), restart: restart(node["restart"]))
+            runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]), restart: restart(node["restart"]),
+            inFlight: inFlight(node[path: "limits", "in_flight"]))
     }
 
     private func runtime(of node: ConfigurationNode, at mark: SourceMark) -> MeshDocument.Service.Runtime {
@@ -205,7 +206,8 @@ extension DocumentDecoder {
                 calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
             slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
-            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol, fault: fault(node["fault"]))
+            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol, limit: limit(node["limit"]),
+            fault: fault(node["fault"]))
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }
 
@@ -248,6 +250,19 @@ extension DocumentDecoder {
             }
         }
         return conditions
+    }
+
+    private func inFlight(_ node: ConfigurationNode?) -> LimitPolicy? {
+        if node?.word("gradient2") != nil { return .gradient2 }
+        return node?.integer(1...1_000_000).map(LimitPolicy.fixed)
+    }
+
+    /// nil for none.
+    private func limit(_ node: ConfigurationNode?) -> LimitPolicy? {
+        guard let node else { return nil }
+        if node.word("gradient2") != nil { return .gradient2 }
+        if let calls = node["fixed"]?.integer(1...999_999) { return .fixed(calls) }
+        return node.text.flatMap { $0.hasPrefix("fixed ") ? Int($0.dropFirst(6)).map(LimitPolicy.fixed) : nil }
     }
 
     private func ejection(_ node: ConfigurationNode?) -> EjectionPolicy {

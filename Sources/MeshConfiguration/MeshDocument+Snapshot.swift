@@ -38,7 +38,8 @@ extension MeshDocument {
         return SnapshotConfiguration(
             revision: revision, mesh: self.name, tiers: tiers, service: name, tier: service.tier, replicas: Swift.max(service.replicas, 1),
             destinations: service.calls.compactMap { destination($0.service, $0.manner, endpoints) },
-            retryCredit: gateway?.retryCredit ?? .standard, healthPath: SnapshotConfiguration.serviceHealthPath, keeping: traces.keeping)
+            retryCredit: gateway?.retryCredit ?? .standard, healthPath: SnapshotConfiguration.serviceHealthPath,
+            limits: InboundLimits(inFlight: service.inFlight), keeping: traces.keeping)
     }
 
     private func destination(_ name: String, _ manner: MeshDocument.Call.Manner, _ endpoints: (String) -> [Endpoint])

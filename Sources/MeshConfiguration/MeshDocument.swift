@@ -114,6 +114,8 @@ extension MeshDocument {
         package var calls: [Call]
         package var readiness: Probe
         package var restart: RestartPolicy
+        /// How many requests one instance works on at once; nil for any number.
+        package var inFlight: LimitPolicy?
 
         package enum Runtime: Sendable {
             /// Ours: one version at least.

@@ -5,9 +5,10 @@ extension Schema {
         "top.registry=etcd", "profile.registry=etcd", "profile.watch",
         "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
         "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
-        "service.env_file", "service.secrets", "service.live", "service.startup", "service.limits", "service.deploy", "service.on",
+        "service.env_file", "service.secrets", "service.live", "service.startup", "limits.memory", "limits.cpu", "limits.files",
+        "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",
-        "call.hedge", "call.limit", "call.tls",
+        "call.hedge", "call.tls",
         "store.for", "store.max", "traces.export=https",
     ]
 

@@ -74,7 +74,9 @@ extension Schema {
                 Key("memory", .size, "Memory."),
                 Key("cpu", .scalar(.number(above: 0, upTo: 4096)), "Cores."),
                 Key("files", .integer(16...10_000_000), "Open files."),
-                Key("in_flight", .integer(1...1_000_000), "Requests at once."),
+                Key(
+                    "in_flight", Shape.integer(1...1_000_000).or(.keywords("gradient2")),
+                    "Requests that one instance works on at once; gradient2 finds the number by how long they take."),
             ]),
         MapShape(
             .deploy, "How a new version comes in.",
@@ -118,8 +120,8 @@ extension Schema {
                 Key("hedge", Shape.off.or(.map(.hedge)), standard: "off", "A second attempt beside a slow first one."),
                 Key("bulkhead", .map(.bulkhead), "How many calls there may be at once."),
                 Key(
-                    "limit", Shape.keywords("gradient2").or(.off, .scalar(.fixedLimit), .map(.fixedLimit)), standard: "gradient2",
-                    "How many calls the other side is given at once."),
+                    "limit", Shape.keywords("gradient2").or(.off, .scalar(.fixedLimit), .map(.fixedLimit)), standard: "off",
+                    "How many calls one caller has under way at once; gradient2 finds the number by how long they take."),
                 Key("protocol", .keywords("http1", "http2", "auto"), standard: "auto", "The protocol."),
                 Key("tls", .map(.callTLS), "How an https URL is checked."),
                 Key("fault", .map(.fault), "Trouble made on purpose."),

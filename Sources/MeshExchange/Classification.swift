@@ -8,9 +8,12 @@ extension ResponseFacts {
     package var outcome: Outcome {
         if let grpcStatus, Self.isFailure(grpcStatus: grpcStatus) { return meshRetryNo ? .neutral : .failure }
         guard (500...599).contains(status), status != 501 else { return .success }
-        // A tier below answers for it; this endpoint only passed it on.
-        return meshRetryNo ? .neutral : .failure
+        // A tier below answers for it; this endpoint only passed it on. One that sheds is well: it does what it can.
+        return meshRetryNo || isShed ? .neutral : .failure
     }
+
+    /// The endpoint itself turned the request away, since it has too much to do.
+    package var isShed: Bool { status == 503 && overload != .none && !meshRetryNo }
 
     /// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE.
     package static func isFailure(grpcStatus: Int) -> Bool {

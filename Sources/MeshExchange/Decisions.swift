@@ -21,6 +21,7 @@ struct CallPermit: Sendable {
     var edge: Breaker.Permit
     /// It counts among those that are retrying.
     var isRetrying = false
+    var criticality = Criticality.standard
 }
 
 enum Admission: Sendable {
@@ -46,6 +47,9 @@ struct AttemptReport: Sendable {
     var cause: FailureKind?
     /// The call's deadline ended it, so that it says something only if it had as long as a typical answer takes.
     var wasCutOff = false
+    var criticality = Criticality.standard
+    /// The endpoint turned it away, since it has too much to do.
+    var wasShed = false
 }
 
 /// What a call whose attempt went wrong would like.

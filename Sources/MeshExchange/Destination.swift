@@ -51,10 +51,12 @@ package final class Destination: Sendable {
 
     // MARK: What an exchange asks and reports
 
-    func admit(affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource) -> Admission {
+    func admit(
+        _ criticality: Criticality, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Admission {
         let connected = edge.connected.load(ordering: .relaxed)
         return edge.state.withLock { state in
-            state.admit(connected: connected, affinity: affinity, traceID: traceID, now: now, random: &random)
+            state.admit(criticality, connected: connected, affinity: affinity, traceID: traceID, now: now, random: &random)
         }
     }
 

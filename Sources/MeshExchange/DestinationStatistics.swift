@@ -46,6 +46,10 @@ package struct DestinationStatistics: Sendable {
     /// Fewer than half of the endpoints are in use, so that calls go to ejected ones too.
     package var isPanicking: Bool
     package var ejections: [EjectionEvent]
+    /// How many calls may be under way now; nil where that is not limited.
+    package var limit: Double?
+    /// The share of calls of no special criticality that is rejected here, since the service sheds them.
+    package var throttled: Double
 }
 
 package struct EndpointStatistics: Sendable {
@@ -102,6 +106,7 @@ extension EdgeState {
                     breaker: slot.breaker.condition, window: slot.breaker.counts, takesNoCalls: slot.takesNoCalls,
                     isEjected: slot.isEjected)
             },
-            events: events.kept, isPanicking: isPanicking, ejections: ejectionEvents.kept)
+            events: events.kept, isPanicking: isPanicking, ejections: ejectionEvents.kept, limit: limiter?.limit,
+            throttled: throttle.probability(for: .standard))
     }
 }

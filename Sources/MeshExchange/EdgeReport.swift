@@ -23,6 +23,12 @@ package struct EdgeReport: Hashable, Sendable, Codable {
     package var budget: Int
     /// `closed`, `open` or `half-open`.
     package var breaker: String
+    /// How many calls may be under way now; nil where that is not limited.
+    package var limit: Double?
+    /// The share of calls that is rejected here, since the service sheds them; nil from an instance that does not tell.
+    package var throttled: Double?
+    /// Fewer than half of the endpoints are in use, so that calls go to ejected ones too.
+    package var isPanicking: Bool?
     /// What trouble is made on purpose now.
     package var fault: String?
     package var endpoints: [EndpointReport]
@@ -53,6 +59,8 @@ package struct EndpointReport: Hashable, Sendable, Codable {
     package var calls: Int
     package var failures: Int
     package var takesNoCalls: Bool
+    /// Left alone, since it does worse than the others; nil from an instance that does not tell.
+    package var isEjected: Bool?
 }
 
 /// Something that happened on an edge, for `mesh why`.
@@ -60,7 +68,7 @@ package struct EdgeEvent: Hashable, Sendable, Codable {
     package var at: UnixTime
     /// nil for the edge as a whole.
     package var instance: String?
-    /// `opened`, `half-opened` or `closed`.
+    /// `opened`, `half-opened` or `closed`; `ejected`, `readmitted`, `panic began` or `panic ended`.
     package var what: String
     /// Of an opening: why, of how many attempts how many failed, and what they failed of.
     package var reason: String?
@@ -90,14 +98,18 @@ extension Destination {
             refusedRetries: texts(statistics.refusedRetries),
             latencies: statistics.latencies, remaining: statistics.remaining, active: statistics.active, retrying: statistics.retrying,
             pending: statistics.pending,
-            budget: statistics.budget, breaker: statistics.breaker.rawValue, fault: fault(at: now)?.description,
+            budget: statistics.budget, breaker: statistics.breaker.rawValue, limit: statistics.limit, throttled: statistics.throttled,
+            isPanicking: statistics.isPanicking,
+            fault: fault(at: now)?.description,
             endpoints: statistics.endpoints.map { endpoint in
                 EndpointReport(
                     instance: endpoint.instance.description, version: endpoint.version, inFlight: endpoint.inFlight,
                     latencyMilliseconds: endpoint.latency.map { Double($0.nanoseconds) / 1e6 }, breaker: endpoint.breaker.rawValue,
-                    calls: Int(endpoint.window.calls), failures: Int(endpoint.window.failures), takesNoCalls: endpoint.takesNoCalls)
+                    calls: Int(endpoint.window.calls), failures: Int(endpoint.window.failures), takesNoCalls: endpoint.takesNoCalls,
+                    isEjected: endpoint.isEjected)
             },
-            events: statistics.events.map { EdgeEvent($0, now: now, wall: wall) })
+            events: (statistics.events.map { EdgeEvent($0, now: now, wall: wall) }
+                + statistics.ejections.map { EdgeEvent($0, now: now, wall: wall) }).sorted { $0.at < $1.at })
     }
 }
 
@@ -118,4 +130,23 @@ extension EdgeEvent {
         case .closed: what = "closed"
         }
     }
+
+    init(_ event: EjectionEvent, now: Instant, wall: UnixTime) {
+        at = UnixTime(nanoseconds: wall.nanoseconds - (now - event.at).nanoseconds)
+        instance = event.instance?.description
+        causes = []
+        switch event.change {
+        case .ejected(let rate, let threshold, let span):
+            what = "ejected"
+            reason = "\(Self.percent(rate)) of its calls succeeded, less than \(Self.percent(threshold))"
+            openFor = span
+        case .readmitted: what = "readmitted"
+        case .panicBegan(let left, let all):
+            what = "panic began"
+            reason = "\(left) of \(all) endpoints are left, so that calls go to ejected ones too"
+        case .panicEnded: what = "panic ended"
+        }
+    }
+
+    private static func percent(_ share: Double) -> String { "\((max(0, share) * 1000).rounded() / 10) %" }
 }

@@ -6,6 +6,8 @@ extension EdgeState {
         policy = configuration.policy
         budget = RetryBudget(configuration.policy.retry, replicas: replicas, now: now)
         breaker = Breaker(policy: configuration.policy.breaker ?? BreakerPolicy(), now: now)
+        limiter = configuration.policy.limit.map { ConcurrencyLimiter($0, now: now) }
+        throttle = AdaptiveThrottle(now: now)
         counters.replicas = replicas
         scheduleComparison(now: now)
         place(configuration, ramp: .settled, now: now)
@@ -28,9 +30,18 @@ extension EdgeState {
             }
         }
         if policy.eject != previous.eject { scheduleComparison(now: now) }
+        if policy.limit != previous.limit { limitChanged(now: now) }
         // Where nobody was before, nobody has to be spared.
         let isFirst = groups.allSatisfy(\.isEmpty)
         place(configuration, ramp: isFirst ? .settled : SlowStart(from: now, length: policy.slowStart), now: now)
+    }
+
+    private mutating func limitChanged(now: Instant) {
+        guard let limit = policy.limit else {
+            limiter = nil
+            return
+        }
+        if limiter == nil { limiter = ConcurrencyLimiter(limit, inFlight: active, now: now) } else { limiter?.follow(limit, now: now) }
     }
 
     private mutating func scheduleComparison(now: Instant) {

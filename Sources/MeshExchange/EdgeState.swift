@@ -16,6 +16,9 @@ struct EdgeState: Sendable {
     var budget: RetryBudget
     var breaker: Breaker
     var latencies = LatencyDistribution()
+    /// nil where `limit` is off.
+    var limiter: ConcurrencyLimiter?
+    var throttle: AdaptiveThrottle
     var active = 0
     var retrying = 0
     /// Attempts ever started, and those that ended without a connection: with those that got one, they say how many wait.
@@ -38,12 +41,22 @@ struct EdgeState: Sendable {
     // MARK: A call begins
 
     mutating func admit(
-        connected: Int, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
+        _ criticality: Criticality, connected: Int, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Admission {
         if now >= nextEjectionCheck { checkEjections(now: now) }
         guard active < policy.bulkhead.calls else { return refuse(.tooManyCalls) }
         guard pending(connected: connected) < policy.bulkhead.pending else { return refuse(.tooManyPending) }
         guard takerCount > 0 else { return refuse(.noEndpoint) }
+        guard throttle.callWanted(criticality, now: now, random: &random) else { return refuse(.throttled) }
+        guard limiter?.requestCame(criticality, now: now) ?? true else { return refuse(.overLimit) }
+        let admission = admitByBreaker(criticality, affinity: affinity, traceID: traceID, now: now, random: &random)
+        if case .refused = admission { limiter?.requestEnded(criticality, servedIn: nil, now: now) }
+        return admission
+    }
+
+    private mutating func admitByBreaker(
+        _ criticality: Criticality, affinity: UInt64?, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) -> Admission {
         var permit = Breaker.Permit.free
         if policy.breaker != nil {
             guard let granted = breaker.attemptWanted(now: now, alone: true) else { return refuse(.breakerOpen) }
@@ -58,7 +71,7 @@ struct EdgeState: Sendable {
         counters.calls += 1
         active += 1
         let (lease, endpoint) = lease(slot, traceID: traceID, now: now)
-        return .admitted(CallPermit(edge: permit), lease, endpoint)
+        return .admitted(CallPermit(edge: permit, criticality: criticality), lease, endpoint)
     }
 
     private mutating func refuse(_ cause: FailureCause) -> Admission {
@@ -90,6 +103,7 @@ struct EdgeState: Sendable {
         _ report: AttemptReport, traceID: TraceID?, now: Instant, random: inout RandomSource
     ) -> Outcome? {
         guard var outcome = report.outcome else { return nil }
+        throttle.attemptAnswered(report.criticality, wasShed: report.wasShed, now: now)
         let median = outcome.isSuccess ? .zero : latencies.median ?? .zero
         if report.wasCutOff, report.latency < median { outcome = .neutral }
         let index = report.lease.handle.slot
@@ -105,7 +119,10 @@ struct EdgeState: Sendable {
                 slot.outcomes.failures &+= 1
             // That it did not come yet is news only if it is later than it was ever thought to be.
             case .neutral:
-                if slot.load.isKnown, Double(report.latency.nanoseconds) > slot.load.current(now: now) {
+                // To be turned away is quick, and must not draw more calls here.
+                if report.wasShed {
+                    slot.load.failureObserved(after: report.latency, typical: median, now: now)
+                } else if slot.load.isKnown, Double(report.latency.nanoseconds) > slot.load.current(now: now) {
                     slot.load.latencyObserved(report.latency, now: now)
                 }
             }
@@ -196,6 +213,8 @@ struct EdgeState: Sendable {
         active -= 1
         tally.callEnded(took: span, left: left)
         if permit.isRetrying { retrying -= 1 }
+        // What was tried twice says how long one attempt takes no more.
+        limiter?.requestEnded(permit.criticality, servedIn: outcome.isSuccess && !permit.isRetrying ? span : nil, now: now)
         if case .failure = outcome { counters.failed += 1 }
         judgeCall(outcome, permit: permit, traceID: traceID, now: now, random: &random)
     }

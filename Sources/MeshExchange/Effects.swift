@@ -117,6 +117,10 @@ package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
     case breakerOpen
     case tooManyCalls
     case tooManyPending
+    /// Over the edge's concurrency limit, where what is more critical goes first.
+    case overLimit
+    /// The service has been shedding calls like this one.
+    case throttled
     /// Less than a millisecond was left when it came.
     case deadlineOnArrival
     case deadlinePassed
@@ -133,6 +137,8 @@ package enum FailureCause: Hashable, Sendable, CustomStringConvertible {
         case .breakerOpen: "circuit breaker open"
         case .tooManyCalls: "too many concurrent calls"
         case .tooManyPending: "too many calls waiting for a connection"
+        case .overLimit: "concurrency limit reached"
+        case .throttled: "throttled, since the service sheds load"
         case .deadlineOnArrival: "deadline passed on arrival"
         case .deadlinePassed: "deadline passed"
         case .streamIdle: "body stood still"

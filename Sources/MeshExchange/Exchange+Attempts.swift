@@ -13,6 +13,7 @@ extension Exchange {
         phase = .attempting
         isConnected = false
         headAt = nil
+        wasShed = false
         attemptEnds = attemptEnd(from: now)
         let delegated = destination.isExternal ? nil : credit.delegate()
         self.delegated = delegated ?? 0
@@ -139,7 +140,7 @@ extension Exchange {
     func report(_ lease: Lease, _ outcome: Outcome?, wasCutOff: Bool = false, now: Instant) -> AttemptReport {
         AttemptReport(
             lease: lease, outcome: outcome, latency: (headAt ?? now) - lease.started, connected: isConnected,
-            cause: outcome == nil ? nil : cause, wasCutOff: wasCutOff)
+            cause: outcome == nil ? nil : cause, wasCutOff: wasCutOff, criticality: request.criticality, wasShed: wasShed)
     }
 
     /// What went wrong with the attempt that was recorded last.

@@ -7,7 +7,9 @@ extension Exchange {
     mutating func refused(_ cause: FailureCause) -> Effects {
         phase = .ended
         flag = cause.flag
-        return Effects(caller: .fail(callFailure(cause, flag: cause.flag, retryNo: cause == .breakerOpen)))
+        // Whoever tries again above meets the same breaker, or adds to the same load.
+        let retryNo = cause == .breakerOpen || cause.flag == .shed
+        return Effects(caller: .fail(callFailure(cause, flag: cause.flag, retryNo: retryNo)))
     }
 
     mutating func deadlinePassed(attemptIsOver: Bool = false, now: Instant, random: inout RandomSource) -> Effects {
@@ -112,6 +114,7 @@ extension FailureCause {
         case .noEndpoint: .noHealthyEndpoint
         case .breakerOpen: .breakerOpen
         case .tooManyCalls, .tooManyPending: .overflow
+        case .overLimit, .throttled: .shed
         case .deadlineOnArrival, .deadlinePassed: .deadlineExhausted
         case .streamIdle, .durationExceeded: .upstreamTimeout
         case .replayOverflowed: .upstreamReset
@@ -122,7 +125,7 @@ extension FailureCause {
     package var status: Int {
         switch self {
         case .noRoute: 404
-        case .noEndpoint, .breakerOpen, .tooManyCalls, .tooManyPending: 503
+        case .noEndpoint, .breakerOpen, .tooManyCalls, .tooManyPending, .overLimit, .throttled: 503
         case .deadlineOnArrival, .deadlinePassed, .streamIdle, .durationExceeded: 504
         case .replayOverflowed: 502
         case .attemptFailed(let failure): failure.status

@@ -68,7 +68,8 @@ extension Exchange {
     func isFinal(_ verdict: RetryVerdict) -> Bool {
         switch verdict {
         case .attemptsExhausted: attempts.count > 1
-        case .budgetExhausted, .creditExhausted, .tooManyRetrying, .breakerOpen: true
+        // An overload that no other endpoint could help is not to be met again from above.
+        case .budgetExhausted, .creditExhausted, .tooManyRetrying, .breakerOpen, .noOtherEndpoint, .poolOverloaded: true
         default: false
         }
     }

@@ -48,6 +48,8 @@ package struct Exchange: ~Copyable, Sendable {
     var headAt: Instant?
     /// What its end says of the endpoint, and was not reported: an untroubled attempt is reported at its end only.
     var unreported: Outcome?
+    /// The running attempt was answered by somebody who has too much to do.
+    var wasShed = false
     /// What the call says of the edge, as far as it is known.
     var callOutcome = Outcome.neutral
 
@@ -102,7 +104,9 @@ extension Exchange {
         // On gRPC the deadline covers the bodies too, so that it never stands still.
         if request.bodyIsStreamed, !request.isGRPC { uploadingSince = now }
         lastProgress = now
-        switch destination.admit(affinity: request.affinity, traceID: request.traceID, now: now, random: &random) {
+        switch destination.admit(
+            request.criticality, affinity: request.affinity, traceID: request.traceID, now: now, random: &random)
+        {
         case .refused(let cause):
             return refused(cause)
         case .admitted(let permit, let lease, let endpoint):
@@ -144,6 +148,8 @@ extension Exchange {
         settleCredit(spent: response.creditSpent)
         headAt = now
         callOutcome = response.outcome
+        // Of one that a tier further down shed, that tier's caller has taken account.
+        wasShed = response.isShed
         attempts.withLast {
             $0.head = now
             $0.status = response.status

@@ -19,6 +19,8 @@ package struct RequestFacts: Sendable {
     package var affinity: UInt64?
     /// The route's; instead of the edge's own.
     package var fault: FaultPolicy?
+    /// Whether it goes before others where not all can.
+    package var criticality = Criticality.standard
 
     package init(
         method: MethodSet, isMarkedIdempotent: Bool = false, bodyIsStreamed: Bool = false, isGRPC: Bool = false,

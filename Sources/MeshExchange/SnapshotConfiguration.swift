@@ -143,9 +143,12 @@ package struct InboundLimits: Hashable, Sendable, Codable {
     /// Of one HTTP/2 connection at once.
     package var streams: Int
 
+    /// Of a service: how many requests it works on at once, the critical ones first; nil for any number.
+    package var inFlight: LimitPolicy?
+
     package init(
         headBytes: Int = 32 << 10, fields: Int = 100, targetBytes: Int = 8 << 10, bodyBytes: Int? = nil, connections: Int? = nil,
-        streams: Int = 100
+        streams: Int = 100, inFlight: LimitPolicy? = nil
     ) {
         self.headBytes = headBytes
         self.fields = fields
@@ -153,6 +156,7 @@ package struct InboundLimits: Hashable, Sendable, Codable {
         self.bodyBytes = bodyBytes
         self.connections = connections
         self.streams = streams
+        self.inFlight = inFlight
     }
 
     package init(from decoder: any Decoder) throws {
@@ -163,6 +167,7 @@ package struct InboundLimits: Hashable, Sendable, Codable {
         bodyBytes = try values.decodeIfPresent(Int.self, forKey: .bodyBytes)
         connections = try values.decodeIfPresent(Int.self, forKey: .connections)
         streams = try values.decode(.streams, default: 100)
+        inFlight = try values.decodeIfPresent(LimitPolicy.self, forKey: .inFlight)
     }
 }
 

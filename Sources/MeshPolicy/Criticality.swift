@@ -6,13 +6,14 @@ package enum Criticality: String, Hashable, Sendable, Codable, CaseIterable, Com
     /// Shed first.
     case sheddable
 
-    private var rank: Int {
+    /// From 0 on, the most critical first.
+    package var place: Int {
         switch self {
-        case .sheddable: 0
+        case .critical: 0
         case .standard: 1
-        case .critical: 2
+        case .sheddable: 2
         }
     }
 
-    package static func < (left: Criticality, right: Criticality) -> Bool { left.rank < right.rank }
+    package static func < (left: Criticality, right: Criticality) -> Bool { left.place > right.place }
 }

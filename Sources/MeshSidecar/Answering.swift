@@ -19,7 +19,8 @@ struct Answering: Sendable {
         let context = RequestContext(
             deadline: inbound.context.deadline, trace: inbound.context.trace, caller: inbound.context.callerService,
             peer: inbound.context.peer, notes: inbound.context.notes, propagated: inbound.context.propagated)
-        let scope = RequestScope(requestID: inbound.context.requestID, credit: inbound.context.credit)
+        let scope = RequestScope(
+            requestID: inbound.context.requestID, credit: inbound.context.credit, criticality: inbound.context.criticality)
         return await context.run {
             await RequestScope.$current.withValue(scope) {
                 var response = await answer(MeshRequest(inbound))

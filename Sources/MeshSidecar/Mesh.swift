@@ -52,7 +52,8 @@ public final class Mesh: Sendable {
                 service.description, method: method, path: target.description, fields: fields, body: body.outbound,
                 context: CallContext(
                     deadline: inherited?.deadline, trace: TraceContext.current, requestID: RequestScope.current?.requestID,
-                    credit: RequestScope.current?.credit, notes: TraceNotes.current, propagated: PropagatedFields.current),
+                    credit: RequestScope.current?.credit, notes: TraceNotes.current, propagated: PropagatedFields.current,
+                    criticality: RequestScope.current?.criticality ?? .standard),
                 timeout: timeout.map { Timespan($0) })
             if response.status >= 500, response.fields[.meshRetry]?.lowercased() == "no" {
                 RequestScope.current?.callWasNotToBeRetried()
@@ -119,6 +120,7 @@ public final class Mesh: Sendable {
         detachedWork.began()
         // Nobody above waits for it, so that it is the root of its calls.
         let credit = runtime.snapshot.configuration.retryCredit.grant.map { SharedRetryCredit(granted: $0) }
+        let criticality = RequestScope.current?.criticality ?? .standard
         let task = Task.detached { [self] in
             defer { detachedWork.ended() }
             let start = HostClock.now()
@@ -133,7 +135,8 @@ public final class Mesh: Sendable {
                 }
             }
             let result = try await RequestContext(deadline: start + Timespan(deadline), trace: trace, notes: notes).run {
-                try await RequestScope.$current.withValue(RequestScope(requestID: nil, credit: credit), operation: operation)
+                try await RequestScope.$current.withValue(
+                    RequestScope(requestID: nil, credit: credit, criticality: criticality), operation: operation)
             }
             status = .unset
             return result

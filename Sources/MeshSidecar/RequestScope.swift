@@ -10,12 +10,15 @@ final class RequestScope: Sendable {
     let requestID: String?
     /// What its calls may spend on extra attempts, all of them together; nil for no limit.
     let credit: SharedRetryCredit?
+    /// As the edge said.
+    let criticality: Criticality
     private let namedRoute = Guarded<String?>(nil)
     private let retriesEndBelow = Atomic<Bool>(false)
 
-    init(requestID: String?, credit: SharedRetryCredit?) {
+    init(requestID: String?, credit: SharedRetryCredit?, criticality: Criticality = .standard) {
         self.requestID = requestID
         self.credit = credit
+        self.criticality = criticality
     }
 
     /// The route that answers, whether well or by an error.

@@ -29,6 +29,8 @@ package enum EdgeStory {
         if let p99 = edge.p99MS { parts.append("p99 " + Quantities.duration(milliseconds: p99)) }
         if let tries = edge.tries { parts.append("\(Quantities.decimal(tries, 2)) tries") }
         parts.append("breaker \(edge.breaker)")
+        if let limit = edge.limit { parts.append("limit \(Quantities.decimal(limit, 0))") }
+        if let throttled = edge.throttled, throttled > 0 { parts.append("\(Quantities.decimal(throttled * 100, 0))% throttled") }
         return StyledText("\(DisplayWidth.printable(edge.from)) -> \(DisplayWidth.printable(edge.to))", .bold)
             + StyledText("   " + parts.joined(separator: " · "))
     }
@@ -36,8 +38,11 @@ package enum EdgeStory {
     /// `breaker opened 12:04:11: 13 of 22 failed in 10s (11x503, 2xtimeout); example 8f3ac1`
     private static func event(_ event: EdgeExplanation.Event, now: Timestamp, offset: Int64) -> StyledText {
         let subject = event.replica ?? event.endpoint.map { String($0.prefix(8)) }
-        var text = "breaker\(subject.map { " of \(DisplayWidth.printable($0))" } ?? "") \(DisplayWidth.printable(event.what)) "
-        text += Quantities.clock(event.at, now: now, offset: offset)
+        let isOfBreaker = ["opened", "half-opened", "closed"].contains(event.what)
+        var text =
+            isOfBreaker ? "breaker\(subject.map { " of \(DisplayWidth.printable($0))" } ?? "")" : DisplayWidth.printable(subject ?? "")
+        text += "\(text.isEmpty ? "" : " ")\(DisplayWidth.printable(event.what)) \(Quantities.clock(event.at, now: now, offset: offset))"
+        if !isOfBreaker, let reason = event.reason { text += ": \(DisplayWidth.printable(reason))" }
         if let failures = event.failures, let calls = event.calls {
             text += ": \(failures) of \(calls) failed"
             if let seconds = event.windowSeconds { text += " in \(Quantities.decimal(seconds, 0))s" }
@@ -48,7 +53,7 @@ package enum EdgeStory {
             }
         }
         if let id = event.traceID { text += "; example \(DisplayWidth.printable(String(id.prefix(8))))" }
-        return StyledText(text, event.what == "opened" ? .red : event.what == "closed" ? .green : .yellow)
+        return StyledText(text, ["opened", "panic began"].contains(event.what) ? .red : event.what == "closed" ? .green : .yellow)
     }
 
     private static func endpoints(_ endpoints: [EdgeExplanation.Endpoint], width: Int?) -> [StyledText] {
@@ -60,7 +65,9 @@ package enum EdgeStory {
             table.add([
                 StyledText(DisplayWidth.printable(endpoint.replica ?? endpoint.instance)),
                 StyledText(DisplayWidth.printable(endpoint.version ?? "-")),
-                StyledText(endpoint.draining ? "draining" : endpoint.breaker, endpoint.breaker == "closed" ? nil : .red),
+                StyledText(
+                    endpoint.draining ? "draining" : endpoint.isEjected == true ? "ejected" : endpoint.breaker,
+                    endpoint.breaker == "closed" && endpoint.isEjected != true ? nil : .red),
                 StyledText("\(endpoint.failures)/\(endpoint.calls)"), StyledText(String(endpoint.inFlight)),
                 StyledText(endpoint.latencyMS.map(Quantities.duration(milliseconds:)) ?? "-"),
             ])

@@ -59,6 +59,7 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         identify(call, request)
         var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
         facts.isMarkedIdempotent = call.request.fields.present.contains(.idempotencyKey)
+        facts.criticality = request.context.criticality
         if let key = destination.affinityKey { facts.affinity = call.affinity(by: key) }
         var follows = false
         switch request.body {
@@ -89,7 +90,9 @@ final class AsyncCall: CallSource, @unchecked Sendable {
             default: break
             }
             if ["tracestate", "baggage"].contains(field.name.canonicalName) { carries.insert(field.name.canonicalName) }
-            if field.name.canonicalName == "host" || field.name.canonicalName == "x-request-id" && request.context.requestID != nil {
+            if field.name.canonicalName == "host" || field.name.canonicalName == "mesh-criticality"
+                || field.name.canonicalName == "x-request-id" && request.context.requestID != nil
+            {
                 continue
             }
             head.writeString("\(field.name.rawName): \(field.value)\r\n")
@@ -100,6 +103,9 @@ final class AsyncCall: CallSource, @unchecked Sendable {
             head.writeString("tracestate: \(state)\r\n")
         }
         if let baggage = request.context.propagated.baggage, !carries.contains("baggage") { head.writeString("baggage: \(baggage)\r\n") }
+        if request.context.criticality != .standard {
+            head.writeString("mesh-criticality: \(request.context.criticality.rawValue)\r\n")
+        }
         switch request.body {
         case .none:
             if request.method == .post || request.method == .put || request.method == .patch { head.writeString("content-length: 0\r\n") }

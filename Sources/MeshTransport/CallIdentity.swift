@@ -1,4 +1,5 @@
 internal import MeshModel
+internal import MeshPolicy
 internal import MeshTelemetry
 
 /// Who a call is in the trace, and how it was named.
@@ -48,6 +49,7 @@ struct CallIdentity {
     var notes: TraceNotes?
     /// Where it is noted that the server span is open.
     var openNote: OpenSpanNote?
+    var criticality = Criticality.standard
 
     /// Begins, or continues, a trace.
     mutating func begin(_ context: TraceContext?, continues: Bool, random: inout RandomSource) {

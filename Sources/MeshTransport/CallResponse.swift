@@ -33,9 +33,11 @@ package struct CallContext: Sendable {
     package var notes: TraceNotes?
     package var propagated: PropagatedFields
 
+    package var criticality: Criticality
+
     package init(
         deadline: Instant? = nil, trace: TraceContext? = nil, requestID: String? = nil, credit: SharedRetryCredit? = nil,
-        notes: TraceNotes? = nil, propagated: PropagatedFields = PropagatedFields()
+        notes: TraceNotes? = nil, propagated: PropagatedFields = PropagatedFields(), criticality: Criticality = .standard
     ) {
         self.deadline = deadline
         self.trace = trace
@@ -43,5 +45,6 @@ package struct CallContext: Sendable {
         self.credit = credit
         self.notes = notes
         self.propagated = propagated
+        self.criticality = criticality
     }
 }

@@ -30,6 +30,10 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var clientAddress: [UInt8] = []
     /// Of a request that a handler answers: what its calls spend together.
     var sharedCredit: SharedRetryCredit?
+    /// It counts among the requests that this process works on.
+    var hasSeat = false
+    /// Of its answer; nil where there was none, or it was broken off.
+    var answeredStatus: Int?
     private var replay = ReplayBuffer()
     /// What came after the replay buffer was full and before there was an upstream to send it to.
     private var held: [ByteBuffer] = []
@@ -114,6 +118,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     /// Makes the object as new; what it holds of memory stays.
     func reset() {
+        leaveSeat()
+        answeredStatus = nil
         replay.reset(account: loop.shared.replay)
         held = []
         path.reset()

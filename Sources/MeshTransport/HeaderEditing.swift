@@ -100,7 +100,7 @@ enum RequestWriter {
         if let edits = state.requestEdits { edits.lines.withUnsafeBytes { sink.append($0) } }
         guard !isExternal else { return }
         if state.isMirror { sink.append("mesh-mirror: 1\r\n") }
-        switch state.route?.criticality {
+        switch state.isMirror ? .sheddable : state.route?.criticality {
         case .critical: sink.append("mesh-criticality: critical\r\n")
         case .sheddable: sink.append("mesh-criticality: sheddable\r\n")
         case .standard, nil: break

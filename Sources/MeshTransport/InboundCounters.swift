@@ -38,12 +38,17 @@ package struct InboundTraffic: Hashable, Sendable {
     package var requests: UInt64 = 0
     /// Answers of 500 and more, and those that were broken off.
     package var failures: UInt64 = 0
+    /// Requests that were turned away, since this process had too many.
+    package var shed: UInt64 = 0
+    /// How many it may work on at once now; nil for any number.
+    package var limit: Double?
     /// Answers below 500 that took less than each bound.
     package var within = [UInt64](repeating: 0, count: bounds.count)
 
     /// By the names that the control protocol has for them.
     package var counters: [String: UInt64] {
-        var counters = ["inbound.requests": requests, "inbound.failures": failures]
+        var counters = ["inbound.requests": requests, "inbound.failures": failures, "inbound.shed": shed]
+        if let limit { counters["inbound.limit"] = UInt64(limit) }
         for (bound, count) in zip(Self.bounds, within) { counters["inbound.latency.le.\(bound)"] = count }
         return counters
     }

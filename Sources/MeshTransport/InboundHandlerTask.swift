@@ -83,7 +83,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
                     peer: source.peer, callerService: caller, requestID: id, received: identity.received,
                     credit: call.sharedCredit, notes: notes,
                     propagated: PropagatedFields(
-                        tracestate: call.request.fields.joined(.tracestate, bytes), baggage: call.request.fields.joined(.baggage, bytes))))
+                        tracestate: call.request.fields.joined(.tracestate, bytes), baggage: call.request.fields.joined(.baggage, bytes)),
+                    criticality: identity.criticality))
         }
     }
 

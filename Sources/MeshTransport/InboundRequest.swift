@@ -48,10 +48,13 @@ package struct InboundContext: Sendable {
     package var notes: TraceNotes
     package var propagated: PropagatedFields
 
+    /// As the edge said; calls made for this request carry it on.
+    package var criticality: Criticality
+
     package init(
         deadline: Instant?, trace: TraceContext, peer: PeerIdentity = .none, callerService: String? = nil, requestID: String? = nil,
         received: Instant, credit: SharedRetryCredit? = nil, notes: TraceNotes = TraceNotes(),
-        propagated: PropagatedFields = PropagatedFields()
+        propagated: PropagatedFields = PropagatedFields(), criticality: Criticality = .standard
     ) {
         self.deadline = deadline
         self.trace = trace
@@ -62,6 +65,7 @@ package struct InboundContext: Sendable {
         self.credit = credit
         self.notes = notes
         self.propagated = propagated
+        self.criticality = criticality
     }
 }
 

@@ -16,12 +16,21 @@ struct MeshAnswer {
     var endpoint: InstanceID?
     var destination: String?
     var retryNo = false
+    /// This instance has too much to do.
+    var isOverload = false
     /// For `mesh-credit-spent`, towards a caller that gave credit.
     var creditSpent: Int?
     /// For `mesh-trouble`, towards a tier above.
     var trouble = TraceTrouble()
     /// What a route answers, instead of what is wrong; text where its lines do not say otherwise.
     private var contents: [UInt8]?
+
+    /// For a request that this process has no room for; another one of the service may have.
+    static var shed: MeshAnswer {
+        var answer = MeshAnswer(status: 503, flag: .shed, cause: "too many requests at once", error: "connection_limit_reached")
+        answer.isOverload = true
+        return answer
+    }
 
     /// A route's own answer.
     init(status: Int, contents: [UInt8]) {
@@ -54,7 +63,7 @@ struct MeshAnswer {
         case .noRoute: "destination_not_found"
         case .noEndpoint, .breakerOpen: "destination_unavailable"
         case .replayOverflowed: "proxy_internal_error"
-        case .tooManyCalls, .tooManyPending: "connection_limit_reached"
+        case .tooManyCalls, .tooManyPending, .overLimit, .throttled: "connection_limit_reached"
         case .deadlineOnArrival, .deadlinePassed, .streamIdle, .durationExceeded: "http_response_timeout"
         case .attemptFailed(let failure):
             switch failure {
@@ -100,6 +109,7 @@ struct MeshAnswer {
         if let identity, isEdge { output.writeString("mesh-trace: \(identity.traceID)\r\n") }
         if !isEdge {
             if retryNo { output.writeString("mesh-retry: no\r\n") }
+            if isOverload { output.writeString("mesh-overload: host\r\n") }
             output.writeStaticString(trouble.line)
         }
         if let creditSpent { output.writeString("mesh-credit-spent: \(creditSpent)\r\n") }

@@ -40,6 +40,7 @@ package final class MeshRuntime: Sendable {
                 eventLoop: eventLoop, index: index, snapshot: snapshot, recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
         state = Guarded(State(snapshot: snapshot))
+        shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
     }
 
     package var snapshot: Snapshot { state.withLock { $0.snapshot } }
@@ -53,6 +54,7 @@ package final class MeshRuntime: Sendable {
             state.snapshot = snapshot
             return snapshot
         }
+        shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
         let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
         for loop in loops { loop.eventLoop.execute { loop.install(snapshot, instances: instances) } }
     }
@@ -60,6 +62,8 @@ package final class MeshRuntime: Sendable {
     package var inboundTraffic: InboundTraffic {
         var traffic = InboundTraffic()
         for loop in loops { loop.inbound.add(to: &traffic) }
+        traffic.shed = shared.seats.shed
+        traffic.limit = shared.seats.limit
         return traffic
     }
 

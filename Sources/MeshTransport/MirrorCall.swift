@@ -45,6 +45,7 @@ final class MirrorCall: CallSource, @unchecked Sendable {
         // Nothing of it is worth a second try, nor more time than a call may take.
         var facts = RequestFacts(method: [], bodyIsStreamed: bodyFollows, traceID: call.identity.traceID)
         facts.maxDuration = destination.policy.timeout
+        facts.criticality = .sheddable
         call.begin(
             Exchange(
                 destination: destination, request: facts, received: call.identity.received,

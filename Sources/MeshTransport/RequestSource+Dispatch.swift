@@ -25,6 +25,10 @@ extension RequestSource {
             return
         }
         call.identity.isRecorded = !isHealthCheck
+        guard isHealthCheck || call.takeSeat() else {
+            answer(.shed)
+            return
+        }
         call.noteOpenSpan()
         switch mode {
         case .gateway: dispatchByRoute(call)
@@ -77,6 +81,8 @@ extension RequestSource {
         facts.isGRPC = call.isGRPC
         facts.affinity = call.routeState.affinity ?? destination.affinityKey.flatMap { call.affinity(by: $0) }
         facts.fault = route?.fault(at: loop.now)
+        if let route { call.identity.criticality = route.criticality }
+        facts.criticality = call.identity.criticality
         let exchange = Exchange(
             destination: destination, request: facts, received: received, inherited: inherited, timeout: route?.timeout,
             credit: credit(of: call))
@@ -111,6 +117,9 @@ extension RequestSource {
             var keepsID = false
             if fields.contains(.xRequestID), let field = call.request.fields.only(.xRequestID) {
                 keepsID = HeaderRules.allowsRequestID(bytes[field.value])
+            }
+            if !isEdge, fields.contains(.meshCriticality), let field = call.request.fields.only(.meshCriticality) {
+                call.identity.criticality = Criticality(bytes[field.value])
             }
             if !keepsID { call.identity.madeRequestID = (loop.random.next(), loop.random.next()) }
         }

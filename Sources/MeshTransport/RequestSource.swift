@@ -41,6 +41,7 @@ class RequestSource: CallSource, @unchecked Sendable {
 
     /// - Parameter status: nil for an answer that was broken off. One to a health check does not count.
     final func countAnswer(_ status: Int?) {
+        call?.answeredStatus = status
         guard call?.identity.isRecorded ?? true else { return }
         loop.inbound.answered(status, took: loop.now - received)
     }

@@ -14,6 +14,8 @@ final class SharedState: Sendable {
     let responseFields: [UInt8]
     /// Copies of requests that were not sent, or not to their end, for want of room.
     let mirrorsDropped = Atomic<Int>(0)
+    /// How many requests this process works on at once.
+    let seats = Seats()
     /// Connections that clients have open.
     let connections = Atomic<Int>(0)
 

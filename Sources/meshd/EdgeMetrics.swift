@@ -38,19 +38,31 @@ enum EdgeMetrics {
             family("mesh_calls_active", .gauge, "Calls under way.", Double(edge.active)),
             family("mesh_calls_retrying", .gauge, "Calls under way that are being repeated.", Double(edge.retrying)),
             family("mesh_attempts_pending", .gauge, "Attempts that wait for a connection.", Double(edge.pending)),
+            family(
+                "mesh_calls_throttled_share", .gauge, "Share of calls that is rejected here, since the service sheds.", edge.throttled ?? 0),
+            family(
+                "mesh_panic", .gauge, "1 while calls go to ejected endpoints too, since too few others are left.",
+                edge.isPanicking == true ? 1 : 0),
             family("mesh_retry_budget", .gauge, "Retries that the budget would grant now.", Double(edge.budget)),
-            breakers(edge, to), durations(edge, to),
+            breakers(edge, to), ejections(edge, to), durations(edge, to),
         ]
+        if let limit = edge.limit { families.append(family("mesh_calls_limit", .gauge, "Calls that may be under way at once.", limit)) }
         return families
     }
 
     /// What an instance was asked, by its counters.
     static func families(ofCounters counters: [String: UInt64]) -> [MetricFamily] {
-        [
-            ("inbound.requests", "mesh_requests_total", "Requests that were answered."),
-            ("inbound.failures", "mesh_requests_failed_total", "Requests that were answered 5xx, or whose answer was broken off."),
-        ].compactMap { name, metric, help in
-            counters[name].map { MetricFamily(metric, .counter, help: help, samples: [MetricSample(Double($0))]) }
+        let known: [(name: String, metric: String, kind: MetricFamily.Kind, help: String)] = [
+            ("inbound.requests", "mesh_requests_total", .counter, "Requests that were answered."),
+            (
+                "inbound.failures", "mesh_requests_failed_total", .counter,
+                "Requests that were answered 5xx, or whose answer was broken off."
+            ),
+            ("inbound.shed", "mesh_requests_shed_total", .counter, "Requests that were turned away, since there were too many at once."),
+            ("inbound.limit", "mesh_requests_limit", .gauge, "Requests that the instance may work on at once."),
+        ]
+        return known.compactMap { name, metric, kind, help in
+            counters[name].map { MetricFamily(metric, kind, help: help, samples: [MetricSample(Double($0))]) }
         }
     }
 
@@ -60,6 +72,12 @@ enum EdgeMetrics {
             "mesh_breaker_state", .gauge, help: "0 closed, 1 half-open, 2 open; without an endpoint, that of the whole edge.",
             samples: [MetricSample(value(edge.breaker), labels: [to, MetricLabel("endpoint", "")])]
                 + edge.endpoints.map { MetricSample(value($0.breaker), labels: [to, MetricLabel("endpoint", $0.instance)]) })
+    }
+
+    private static func ejections(_ edge: EdgeReport, _ to: MetricLabel) -> MetricFamily {
+        MetricFamily(
+            "mesh_endpoint_ejected", .gauge, help: "1 for an endpoint that is left alone, since it does worse than the others.",
+            samples: edge.endpoints.map { MetricSample($0.isEjected == true ? 1 : 0, labels: [to, MetricLabel("endpoint", $0.instance)]) })
     }
 
     private static func durations(_ edge: EdgeReport, _ to: MetricLabel) -> MetricFamily {

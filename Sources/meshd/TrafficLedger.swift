@@ -123,7 +123,8 @@ struct TrafficLedger: Sendable {
             p99MS: window.milliseconds(0.99), tries: window.tries, breaker: breaker(window.latest),
             budgetLeft: window.remaining.quantile(0.01).map { Double($0.nanoseconds) / 1e6 },
             active: window.latest.reduce(0) { $0 + $1.active }, retryBudget: window.latest.reduce(0) { $0 + $1.budget },
-            fault: window.latest.lazy.compactMap(\.fault).first)
+            fault: window.latest.lazy.compactMap(\.fault).first, limit: window.latest.compactMap(\.limit).min(),
+            throttled: window.latest.compactMap(\.throttled).max())
     }
 
     /// The worst that any caller sees: the edge's own breaker, else how many endpoints are left alone.
@@ -155,7 +156,7 @@ struct TrafficLedger: Sendable {
             EdgeExplanation.Endpoint(
                 instance: endpoint.instance, replica: replica(endpoint.instance), version: endpoint.version, breaker: endpoint.breaker,
                 inFlight: endpoint.inFlight, latencyMS: endpoint.latencyMilliseconds, calls: endpoint.calls, failures: endpoint.failures,
-                draining: endpoint.takesNoCalls)
+                draining: endpoint.takesNoCalls, isEjected: endpoint.isEjected)
         }
         func some(_ counts: [String: UInt64]) -> [String: UInt64] { counts.filter { $0.value > 0 } }
         return EdgeExplanation(

@@ -35,11 +35,6 @@ import Testing
             13 |     calls: { inventory: { retry: { attempts: 3 } } }
                |              ^^^^^^^^^
                = fix: services.catalog.calls.inventory.retry.attempts <= 2
-            warning[M044] services.inventory.limits has no effect yet
-              --> mesh.yaml:17:5
-            17 |     limits: { memry: 512MB }
-               |     ^^^^^^
-               = fix: remove it, or leave it for a later version
             error[M012] unknown key 'memry' in services.inventory.limits
               --> mesh.yaml:17:15
             17 |     limits: { memry: 512MB }
