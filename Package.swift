@@ -118,7 +118,7 @@ let package = Package(
         .target(name: "CCurlShims", dependencies: ["CCurl"]),
         library("Curl", ["CCurl", "CCurlShims", "MeshModel"]),
         library("MeshTerminal", ["MeshAdminAPI"]),
-        program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshTerminal", argumentParser]),
+        program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "MeshTerminal", argumentParser]),
 
         // The shop, and the two services that stand for any other.
         .target(name: "ShopKit", dependencies: [grdb], path: "services/shared/ShopKit", swiftSettings: strict),
@@ -156,7 +156,9 @@ let package = Package(
         tests("ShopTests", ["orders", "catalog", "ledger", "inventory", "crm"]),
         tests("MeshRegistryTests", ["MeshRegistry"]),
         tests("MeshDaemonTests", ["meshd"]),
-        tests("MeshCommandTests", ["mesh", "Curl", "MeshAdminAPI", argumentParser]),
+        tests(
+            "MeshCommandTests",
+            ["mesh", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshModel", "MeshPolicy", "MeshSimulation", argumentParser]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",

@@ -18,7 +18,8 @@ struct MeshCommand: ParsableCommand {
             """,
         version: AdminAPI.releaseVersion,
         subcommands: [
-            CheckCommand.self, ExplainCommand.self, UpCommand.self, DownCommand.self, PsCommand.self, LogsCommand.self, CallCommand.self,
+            CheckCommand.self, ExplainCommand.self, SimulateCommand.self, UpCommand.self, DownCommand.self, PsCommand.self,
+            LogsCommand.self, CallCommand.self,
             LoadCommand.self, StatCommand.self, EdgesCommand.self, WhyCommand.self, FaultCommand.self, TracesCommand.self,
         ])
 }
