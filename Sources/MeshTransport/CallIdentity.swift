@@ -49,6 +49,8 @@ struct CallIdentity {
     var notes: TraceNotes?
     /// Where it is noted that the server span is open.
     var openNote: OpenSpanNote?
+    /// When who asked stops waiting; nil for a request without end.
+    var deadline: Instant?
     var criticality = Criticality.standard
 
     /// Begins, or continues, a trace.

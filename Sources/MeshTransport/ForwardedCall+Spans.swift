@@ -51,6 +51,7 @@ extension ForwardedCall {
             addRequest(to: &span, path: true)
             if let status { span.add(.httpResponseStatusCode, status) }
             span.add(.attempts, attempts.count)
+            addRemaining(at: attempts.first?.started ?? identity.received, to: &span)
             if let flag { span.add(flag) }
             if let failure { span.add(.cause, failure.cause.description) }
             if replayHasOverflowed { span.add(.replayOverflowed, true) }
@@ -83,6 +84,7 @@ extension ForwardedCall {
             span.add(.destination, destination.service)
             span.add(.attempt, attempt.number)
             span.add(.endpoint, attempt.instance)
+            addRemaining(at: attempt.started, to: &span)
             if let version = attempt.version { span.add(.endpointVersion, version) }
             if routeState.isMirror { span.add(.mirror, true) }
             addRequest(to: &span, path: false)
@@ -190,9 +192,18 @@ extension ForwardedCall {
                 if identity.origin == .edge { addClient(to: &span, bytes) }
             }
             if let status { span.add(.httpResponseStatusCode, status) }
+            if let deadline = identity.deadline {
+                span.add(.remainingMilliseconds, max(0, (deadline - identity.received).milliseconds))
+            }
             if let flag { span.add(flag) }
             if let link = identity.link { span.link(link.traceID, link.spanID) }
         }
+    }
+
+    /// What was left of the call's deadline when the span began.
+    private func addRemaining(at start: Instant, to span: inout SpanWriter) {
+        guard let deadline = callDeadline, deadline != .distantFuture else { return }
+        span.add(.remainingMilliseconds, max(0, (deadline - start).milliseconds))
     }
 
     /// At the edge, who asked; inside the mesh the caller's own span says it.

@@ -69,6 +69,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     }
 
     var attempts: AttemptLog? { exchange?.attempts }
+    var callDeadline: Instant? { exchange?.deadline }
     var callFlag: ResponseFlag? { exchange?.flag ?? failure?.flag }
     /// For `mesh-credit-spent`; nil towards a caller that gave no credit.
     var creditSpent: Int? {

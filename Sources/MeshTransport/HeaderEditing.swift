@@ -195,7 +195,8 @@ enum ResponseWriter {
     ) {
         call.responseBytes.withUnsafeReadableBytes { bytes in
             call.dropRouteFields(bytes)
-            let room = call.response.length + 512 + call.routeState.responseRoom
+            let proxyStatus = call.takeProxyStatus(bytes)
+            let room = call.response.length + 512 + call.routeState.responseRoom + proxyStatus.count
             _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { region in
                 var sink = RegionSink(region)
                 let isEdge = call.identity.origin == .edge
@@ -208,6 +209,7 @@ enum ResponseWriter {
                 dropping.insert(.meshTrouble)
                 call.response.write(bytes, dropping: dropping, into: &sink)
                 call.loop.shared.responseFields.withUnsafeBytes { sink.append($0) }
+                if !proxyStatus.isEmpty { proxyStatus.withUnsafeBytes { sink.append($0) } }
                 if call.routeState.responseRoom > 0 {
                     call.routeState.responseLines.withUnsafeBytes { sink.append($0) }
                     if let edits = call.routeState.responseEdits { edits.lines.withUnsafeBytes { sink.append($0) } }

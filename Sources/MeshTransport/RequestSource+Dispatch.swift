@@ -40,7 +40,8 @@ extension RequestSource {
                 answerTooLate(call)
                 return
             }
-            let task = InboundHandlerTask(source: self, call: call, deadline: deadline(of: call))
+            call.identity.deadline = deadline(of: call)
+            let task = InboundHandlerTask(source: self, call: call, deadline: call.identity.deadline)
             self.handler = task
             // Nothing of the body is read before somebody wants it, so that the whole request can still be passed on.
             if bodyFollows { isRequestPaused = true }
@@ -72,6 +73,7 @@ extension RequestSource {
     }
 
     private func begin(_ call: ForwardedCall, to destination: Destination, route: Route?, inherited: Instant?) {
+        call.identity.deadline = inherited
         call.offersUpgrade = call.request.upgrade != nil && !bodyFollows && call.asksForOtherProtocol
         let fields = call.request.fields.present
         var facts = RequestFacts(method: MethodSet(call.request.methodKind), traceID: call.identity.traceID)
