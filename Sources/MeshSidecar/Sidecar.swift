@@ -85,7 +85,8 @@ public final class Sidecar: Service {
         case .environment(let variables, let firstDescriptor):
             let environment = try SidecarEnvironment(variables, firstDescriptor: firstDescriptor)
             identity = SpanOrigin(
-                instance: environment.instance, service: environment.service, tier: environment.tier, version: environment.version)
+                instance: environment.instance, service: environment.service, tier: environment.tier, version: environment.version,
+                clock: HostClock.identity)
             origin = .daemon(environment)
             stateFolder = environment.stateFolder
             logger = Logger(label: environment.service)
@@ -96,7 +97,8 @@ public final class Sidecar: Service {
                 revision: 0, mesh: environment.mesh, service: environment.service, tier: environment.tier)
         case .fixed(let snapshot, let listen, let folder):
             var random = RandomSource.fromSystem()
-            identity = SpanOrigin(instance: .random(&random), service: snapshot.service, tier: snapshot.tier)
+            identity = SpanOrigin(
+                instance: .random(&random), service: snapshot.service, tier: snapshot.tier, clock: HostClock.identity)
             origin = .fixed(snapshot, listen: listen)
             stateFolder = folder
             logger = Logger(label: snapshot.service)

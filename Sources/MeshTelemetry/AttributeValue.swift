@@ -37,4 +37,9 @@ package enum AttributeValue: Hashable, Sendable, CustomStringConvertible {
 extension AttributeKey {
     /// By name, so that an application's `http.route` is the same attribute as the mesh's.
     static let named = Dictionary(uniqueKeysWithValues: AttributeKey.allCases.map { ($0.name, $0) })
+
+    package init?(name: String) {
+        guard let known = Self.named[name] else { return nil }
+        self = known
+    }
 }

@@ -16,6 +16,12 @@ package struct DecodedSpan: Hashable, Sendable {
         package var name: String
         package var time: UnixTime
         package var attributes: [Attribute]
+
+        package init(name: String, time: UnixTime, attributes: [Attribute]) {
+            self.name = name
+            self.time = time
+            self.attributes = attributes
+        }
     }
 
     package struct Link: Hashable, Sendable {
@@ -46,6 +52,27 @@ package struct DecodedSpan: Hashable, Sendable {
     package var isTruncated: Bool
 
     package var end: UnixTime { UnixTime(nanoseconds: start.nanoseconds &+ duration.nanoseconds) }
+
+    package init(
+        traceID: TraceID, spanID: SpanID, parent: SpanID?, origin: SpanOrigin, kind: SpanKind, name: String, start: UnixTime,
+        monotonicStart: Instant, duration: Timespan, status: SpanStatus, attributes: [Attribute] = [], events: [Event] = [],
+        links: [Link] = [], isTruncated: Bool = false
+    ) {
+        self.traceID = traceID
+        self.spanID = spanID
+        self.parent = parent
+        self.origin = origin
+        self.kind = kind
+        self.name = name
+        self.start = start
+        self.monotonicStart = monotonicStart
+        self.duration = duration
+        self.status = status
+        self.attributes = attributes
+        self.events = events
+        self.links = links
+        self.isTruncated = isTruncated
+    }
 
     package init(_ view: SpanView, origin: SpanOrigin, anchor: TimeAnchor) throws(SpanDecodingError) {
         guard view.version == RecordLayout.version else { throw .unknownVersion(view.version) }

@@ -6,16 +6,19 @@ package struct SpanOrigin: Hashable, Sendable {
     package var service: String
     package var tier: String
     package var version: String?
+    /// Which monotonic clock it reads (`HostClock.identity`): the same for all processes of one host; 0 where it was not told.
+    package var clock: UInt64
 
-    package init(instance: InstanceID, service: String, tier: String, version: String? = nil) {
+    package init(instance: InstanceID, service: String, tier: String, version: String? = nil, clock: UInt64 = 0) {
         self.instance = instance
         self.service = service
         self.tier = tier
         self.version = version
+        self.clock = clock
     }
 
     /// How it stands in a batch, and as the first message on a line to the daemon: u8 version of the form, u8 length and bytes of
-    /// service, tier and version (0: none), 16 bytes instance.
+    /// service, tier and version (0: none), 16 bytes instance, u64 clock (from form 2 on).
     package func encoded() -> [UInt8] {
         var bytes: [UInt8] = [Self.form]
         for text in [service, tier, version ?? ""] {
@@ -23,7 +26,7 @@ package struct SpanOrigin: Hashable, Sendable {
             bytes.append(UInt8(units.count))
             bytes.append(contentsOf: units)
         }
-        for word in [instance.high, instance.low] { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
+        for word in [instance.high, instance.low, clock] { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
         return bytes
     }
 
@@ -34,7 +37,7 @@ package struct SpanOrigin: Hashable, Sendable {
 
     init(from reader: inout ByteReader) throws(SpanDecodingError) {
         let form = try reader.byte()
-        guard form == Self.form else { throw .unknownVersion(form) }
+        guard (Self.firstForm...Self.form).contains(form) else { throw .unknownVersion(form) }
         func text() throws(SpanDecodingError) -> String {
             let length = Int(try reader.byte())
             return String(decoding: try reader.take(length), as: UTF8.self)
@@ -44,9 +47,12 @@ package struct SpanOrigin: Hashable, Sendable {
         let release = try text()
         version = release.isEmpty ? nil : release
         instance = InstanceID(high: try reader.word(), low: try reader.word())
+        clock = form >= 2 ? try reader.word() : 0
     }
 
-    private static let form: UInt8 = 1
+    private static let form: UInt8 = 2
+    /// Without a clock: what an instance of an earlier release says.
+    private static let firstForm: UInt8 = 1
 }
 
 /// Finished spans of one process on their way to the store.

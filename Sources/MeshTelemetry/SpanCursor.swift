@@ -81,6 +81,17 @@ package enum RawValue {
         if case .bytes(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil }
     }
 
+    /// The elements of an array, in order; of anything else none.
+    package func forEachElement(_ body: (RawValue) -> Void) {
+        guard case .array(let count, let bytes) = self else { return }
+        var reader = ByteReader(bytes)
+        for _ in 0..<count {
+            // Walked once already when it was read, so this cannot fail.
+            guard let type = try? reader.byte(), let element = try? reader.scalar(of: type) else { break }
+            body(element)
+        }
+    }
+
     package var value: AttributeValue {
         switch self {
         case .bytes(let bytes): return .string(String(decoding: bytes, as: UTF8.self))
@@ -90,14 +101,9 @@ package enum RawValue {
         case .uuid(let id): return .string(id.description)
         case .flag(let raw): return .string(ResponseFlag(rawValue: raw)?.code ?? "flag-\(raw)")
         case .reason(let raw): return .string(KeepReason(rawValue: raw)?.name ?? "reason-\(raw)")
-        case .array(let count, let bytes):
-            var reader = ByteReader(bytes)
+        case .array:
             var elements: [AttributeValue] = []
-            for _ in 0..<count {
-                // Walked once already when it was read, so this cannot fail.
-                guard let type = try? reader.byte(), let element = try? reader.scalar(of: type) else { break }
-                elements.append(element.value)
-            }
+            forEachElement { elements.append($0.value) }
             return .array(elements)
         }
     }
