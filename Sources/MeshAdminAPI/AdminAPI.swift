@@ -7,8 +7,15 @@
 /// | `POST /v1/down[?now=true]` | JSON lines of `DownEvent`, until `finished`; the daemon ends afterwards |
 /// | `GET /v1/instances` | `[InstanceStatus]` |
 /// | `GET /v1/logs?service=&instance=&lines=&follow=true` | JSON lines of `LogLine`; with `follow` without an end |
-/// | `GET /v1/traces?limit=` | `[TraceSummary]`, newest first |
-/// | `GET /v1/traces/{id, unique prefix or "last"}` | `TraceDetail` |
+/// | `GET /v1/traces?q=&since=&limit=` | `[TraceSummary]`, newest first; `since` is seconds back |
+/// | `GET /v1/traces/search?q=&since=&limit=` | the same, each with the spans that were found |
+/// | `GET /v1/traces/tail?q=` | JSON lines of `TraceTailEvent`, without an end |
+/// | `GET /v1/traces/stats?q=&since=` | `TraceStatisticsReport` |
+/// | `GET /v1/traces/path?q=&since=` | `TracePathReport` |
+/// | `GET /v1/traces/compare?q=&with=&since=` | `TraceComparisonReport` |
+/// | `GET /v1/traces/export?id=&q=&since=&limit=&format=otlp` | the traces in the form of another tool |
+/// | `POST /v1/traces/import` with OTLP JSON | `TraceImportReport` |
+/// | `GET /v1/traces/{id, unique prefix or "last"}?deskew=true` | `TraceDetail` |
 /// | `GET /v1/statistics` | `MeshStatistics` |
 /// | `GET /v1/edges` | `[EdgeStatus]` |
 /// | `GET /v1/edges/{from}/{to}` | `EdgeExplanation` |
@@ -35,6 +42,13 @@ package enum AdminAPI {
         package static let instances = "/v1/instances"
         package static let logs = "/v1/logs"
         package static let traces = "/v1/traces"
+        package static let traceSearch = "/v1/traces/search"
+        package static let traceTail = "/v1/traces/tail"
+        package static let traceStatistics = "/v1/traces/stats"
+        package static let tracePath = "/v1/traces/path"
+        package static let traceComparison = "/v1/traces/compare"
+        package static let traceExport = "/v1/traces/export"
+        package static let traceImport = "/v1/traces/import"
         package static let statistics = "/v1/statistics"
         package static let edges = "/v1/edges"
         package static let services = "/v1/services"

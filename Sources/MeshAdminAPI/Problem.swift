@@ -8,13 +8,18 @@ package struct Problem: Error, Hashable, Sendable, Codable {
     package var status: Int
     package var detail: String?
     package var hint: String?
+    /// More, a line each, in an order that matters: a query and the mark below it.
+    package var lines: [String]?
 
-    package init(type: String = "about:blank", title: String, status: Int, detail: String? = nil, hint: String? = nil) {
+    package init(
+        type: String = "about:blank", title: String, status: Int, detail: String? = nil, hint: String? = nil, lines: [String]? = nil
+    ) {
         self.type = type
         self.title = title
         self.status = status
         self.detail = detail
         self.hint = hint
+        self.lines = lines
     }
 }
 

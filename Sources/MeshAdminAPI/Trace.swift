@@ -18,6 +18,32 @@ package struct TraceSummary: Hashable, Sendable, Codable {
     package var tiers: [TierShare]
     /// What is worth a look, e.g. `1 retry inventory`.
     package var note: String?
+    /// The spans that the conditions on spans are about; nil but in answers to a search.
+    package var matched: [MatchedSpan]?
+
+    /// A span that a search found.
+    package struct MatchedSpan: Hashable, Sendable, Codable {
+        package var spanID: String
+        package var service: String
+        package var name: String
+        package var durationMS: Double
+        package var selfMS: Double
+
+        package init(spanID: String, service: String, name: String, durationMS: Double, selfMS: Double) {
+            self.spanID = spanID
+            self.service = service
+            self.name = name
+            self.durationMS = durationMS
+            self.selfMS = selfMS
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case spanID = "span_id"
+            case service, name
+            case durationMS = "duration_ms"
+            case selfMS = "self_ms"
+        }
+    }
 
     package struct TierShare: Hashable, Sendable, Codable {
         package var tier: String
@@ -32,7 +58,7 @@ package struct TraceSummary: Hashable, Sendable, Codable {
 
     package init(
         traceID: String, startedAt: Timestamp, route: String, status: Int?, durationMS: Double, services: [String], attempts: Int,
-        flags: [String] = [], tiers: [TierShare] = [], note: String? = nil
+        flags: [String] = [], tiers: [TierShare] = [], note: String? = nil, matched: [MatchedSpan]? = nil
     ) {
         self.traceID = traceID
         self.startedAt = startedAt
@@ -44,6 +70,7 @@ package struct TraceSummary: Hashable, Sendable, Codable {
         self.flags = flags
         self.tiers = tiers
         self.note = note
+        self.matched = matched
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -51,7 +78,7 @@ package struct TraceSummary: Hashable, Sendable, Codable {
         case startedAt = "started_at"
         case route, status
         case durationMS = "duration_ms"
-        case services, attempts, flags, tiers, note
+        case services, attempts, flags, tiers, note, matched
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -66,6 +93,7 @@ package struct TraceSummary: Hashable, Sendable, Codable {
         try container.encode(flags, forKey: .flags)
         try container.encode(tiers, forKey: .tiers)
         try container.encode(note, forKey: .note)
+        try container.encodeIfPresent(matched, forKey: .matched)
     }
 }
 
@@ -82,10 +110,36 @@ package struct TraceDetail: Hashable, Sendable, Codable {
     package var complete: Bool?
     /// How many spans are named as a parent, or counted as lost, and are not here.
     package var missing: Int?
+    /// Hosts whose clocks differ from that of the root; empty where all spans are of one host.
+    package var clocks: [ClockOffset]?
+
+    /// How far the clock of a host is from that of the root, as the hops of the trace tell.
+    package struct ClockOffset: Hashable, Sendable, Codable {
+        package var services: [String]
+        /// To be added to its times, so that they fit those of the root.
+        package var offsetMS: Double
+        package var errorMS: Double
+        /// Whether the times of the spans have been corrected by it (`--deskew`).
+        package var applied: Bool
+
+        package init(services: [String], offsetMS: Double, errorMS: Double, applied: Bool) {
+            self.services = services
+            self.offsetMS = offsetMS
+            self.errorMS = errorMS
+            self.applied = applied
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case services
+            case offsetMS = "offset_ms"
+            case errorMS = "error_ms"
+            case applied
+        }
+    }
 
     package init(
         traceID: String, spans: [TraceSpan], comparison: TraceComparison? = nil, why: String? = nil, complete: Bool? = nil,
-        missing: Int? = nil
+        missing: Int? = nil, clocks: [ClockOffset]? = nil
     ) {
         self.traceID = traceID
         self.spans = spans
@@ -93,11 +147,12 @@ package struct TraceDetail: Hashable, Sendable, Codable {
         self.why = why
         self.complete = complete
         self.missing = missing
+        self.clocks = clocks
     }
 
     private enum CodingKeys: String, CodingKey {
         case traceID = "trace_id"
-        case spans, comparison, why, complete, missing
+        case spans, comparison, why, complete, missing, clocks
     }
 }
 
@@ -132,6 +187,10 @@ package struct TraceSpan: Hashable, Sendable, Codable {
     package var durationNS: Int64
     /// Its time without that of the calls and spans below it; nil where the daemon did not say.
     package var selfNS: Int64?
+    /// The version of the service, where it runs in versions.
+    package var version: String?
+    /// Where the critical path runs through it or what is below it; nil where nothing waited for it, or the daemon did not say.
+    package var criticalPath: Stretch?
     /// `ok`, `error` or `unset`, as OpenTelemetry's status.
     package var status: String
     package var attributes: [String: AttributeValue]
@@ -155,6 +214,26 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         package static let `internal` = Kind(rawValue: "internal")
     }
 
+    /// A part of a span's time.
+    package struct Stretch: Hashable, Sendable, Codable {
+        package var startUnixNano: Int64
+        package var durationNS: Int64
+        /// What of it is the span's own, not its children's.
+        package var ownNS: Int64
+
+        package init(startUnixNano: Int64, durationNS: Int64, ownNS: Int64) {
+            self.startUnixNano = startUnixNano
+            self.durationNS = durationNS
+            self.ownNS = ownNS
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case startUnixNano = "start_unix_nano"
+            case durationNS = "duration_ns"
+            case ownNS = "own_ns"
+        }
+    }
+
     package struct Event: Hashable, Sendable, Codable {
         package var name: String
         package var timeUnixNano: Int64
@@ -175,8 +254,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
 
     package init(
         spanID: String, parentSpanID: String?, service: String, tier: String, instance: String, kind: Kind, name: String,
-        startUnixNano: Int64, durationNS: Int64, selfNS: Int64? = nil, status: String = "unset", attributes: [String: AttributeValue] = [:],
-        events: [Event] = []
+        startUnixNano: Int64, durationNS: Int64, selfNS: Int64? = nil, version: String? = nil, criticalPath: Stretch? = nil,
+        status: String = "unset", attributes: [String: AttributeValue] = [:], events: [Event] = []
     ) {
         self.spanID = spanID
         self.parentSpanID = parentSpanID
@@ -188,6 +267,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         self.startUnixNano = startUnixNano
         self.durationNS = durationNS
         self.selfNS = selfNS
+        self.version = version
+        self.criticalPath = criticalPath
         self.status = status
         self.attributes = attributes
         self.events = events
@@ -200,6 +281,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         case startUnixNano = "start_unix_nano"
         case durationNS = "duration_ns"
         case selfNS = "self_ns"
+        case version
+        case criticalPath = "critical_path"
         case status, attributes, events
     }
 
@@ -215,6 +298,8 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         try container.encode(startUnixNano, forKey: .startUnixNano)
         try container.encode(durationNS, forKey: .durationNS)
         try container.encodeIfPresent(selfNS, forKey: .selfNS)
+        try container.encodeIfPresent(version, forKey: .version)
+        try container.encodeIfPresent(criticalPath, forKey: .criticalPath)
         try container.encode(status, forKey: .status)
         try container.encode(attributes, forKey: .attributes)
         try container.encode(events, forKey: .events)

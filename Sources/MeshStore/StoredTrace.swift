@@ -37,8 +37,11 @@ package struct StoredTrace: Hashable, Sendable {
     /// The `why:` line, without that word.
     package var why: String
 
+    /// By span: the start as the host's clock said it, where that differs from its place in `nodes`.
+    package var rawStarts: [SpanID: UnixTime]
+
     package var traceID: TraceID { summary.traceID }
-    /// Each parent before its children, siblings by their starts.
+    /// Each parent before its children, siblings by their starts; spans of other hosts are where the hops say that they belong.
     package var nodes: [TraceTree.Node] { analysis.tree.nodes }
 }
 

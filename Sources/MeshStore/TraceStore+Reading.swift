@@ -1,35 +1,36 @@
 import Foundation
 import GRDB
 package import MeshModel
-import MeshTelemetry
+package import MeshTelemetry
 
 extension TraceStore {
     /// The traces that match, the latest first. Blocks on the disk.
     package func list(_ query: TraceQuery = .all, since: UnixTime? = nil, limit: Int = 50) -> TraceList {
-        let limit = max(0, limit)
-        var problems: [String] = []
-        var found: [TraceID: Int64] = [:]
-        let condition = query.condition
-        for name in fileNames(since: since) {
-            do {
-                for (id, started) in try matches(condition, in: name, since: since, limit: limit) {
-                    found[id] = min(started, found[id] ?? .max)
-                }
-            } catch  where !FileManager.default.fileExists(atPath: path(of: name)) {
-                // Dropped while we read.
-                continue
-            } catch {
-                problems.append("\(name.file): \(error.localizedDescription)")
+        let found = find(query, since: since, limit: limit)
+        let loaded = load(found.traces.map(\.id))
+        let traces = found.traces.compactMap { match in
+            loaded[match.id].map { summary(match.id, $0.digest, TraceAnalysis(TraceTree($0.spans))) }
+        }
+        return TraceList(traces: traces, problems: found.problems)
+    }
+
+    /// As `list`, with the spans that the conditions on spans are about.
+    package func search(_ query: TraceQuery, since: UnixTime? = nil, limit: Int = 50) -> (list: TraceList, spans: [TraceID: [FoundSpan]]) {
+        let found = find(query, since: since, limit: limit)
+        let loaded = load(found.traces.map(\.id))
+        let conditions = QueryPlan(query).spanConditions
+        var spans: [TraceID: [FoundSpan]] = [:]
+        let traces = found.traces.compactMap { match -> StoredTraceSummary? in
+            guard let (digest, all) = loaded[match.id] else { return nil }
+            let tree = TraceTree(all)
+            spans[match.id] = tree.nodes.indices.compactMap { index in
+                let span = tree.nodes[index].span
+                guard conditions.contains(where: { $0.isMet(by: span, selfTime: tree.selfTime(of: index)) }) else { return nil }
+                return FoundSpan(span: span, selfTime: tree.selfTime(of: index))
             }
-            // Older files hold older traces.
-            if found.count >= limit { break }
+            return summary(match.id, digest, TraceAnalysis(tree))
         }
-        let latest = found.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key.high < $1.key.high }.prefix(limit).map(\.key)
-        let loaded = load(latest)
-        let traces = latest.compactMap { id in
-            loaded[id].map { summary(id, $0.digest, TraceAnalysis(TraceTree($0.spans))) }
-        }
-        return TraceList(traces: traces, problems: problems)
+        return (TraceList(traces: traces, problems: found.problems), spans)
     }
 
     /// The trace whose id begins so, or the latest for `last`. Blocks on the disk.
@@ -39,109 +40,182 @@ extension TraceStore {
         let analysis = TraceAnalysis(TraceTree(loaded.spans))
         let summary = summary(id, loaded.digest, analysis)
         let comparison = compare(summary, analysis)
-        return StoredTrace(summary: summary, analysis: analysis, comparison: comparison, why: analysis.explanation(comparison))
+        let moved = analysis.clocks.estimates.isEmpty ? [] : loaded.spans.filter { analysis.clocks.estimates[$0.origin.clock] != nil }
+        return StoredTrace(
+            summary: summary, analysis: analysis, comparison: comparison, why: analysis.explanation(comparison),
+            rawStarts: Dictionary(moved.map { ($0.spanID, $0.start) }, uniquingKeysWith: { first, _ in first }))
     }
 
-    private func find(_ reference: String) throws(TraceLookupError) -> TraceID {
+    /// The spans of each trace, by what the clocks said. Blocks on the disk.
+    package func spans(of ids: [TraceID]) -> [[DecodedSpan]] {
+        let loaded = load(ids)
+        return ids.compactMap { id in loaded[id].map { TraceTree($0.spans).nodes.map(\.span) } }
+    }
+
+    package func find(_ reference: String) throws(TraceLookupError) -> TraceID {
         if reference.lowercased() == "last" {
-            guard let last = list(limit: 1).traces.first else { throw .empty }
-            return last.traceID
+            guard let last = find(.all, since: nil, limit: 1).traces.first else { throw .empty }
+            return last.id
         }
         guard (1...32).contains(reference.utf8.count), reference.utf8.allSatisfy({ Hexadecimal.value($0, anyCase: true) != nil }) else {
             throw .notAnID(reference)
         }
-        let found = list(.term(.id(reference.lowercased())), limit: 6).traces
+        let found = find(.term(.id(reference.lowercased())), since: nil, limit: 6).traces
         guard let first = found.first else { throw .notFound(reference) }
-        guard found.count == 1 else { throw .ambiguous(reference, found) }
-        return first.traceID
+        guard found.count == 1 else { throw .ambiguous(reference, list(.term(.id(reference.lowercased())), limit: 6).traces) }
+        return first.id
     }
 
     // MARK: Rows
 
-    private func matches(
-        _ condition: TraceCondition, in name: PartitionName, since: UnixTime?, limit: Int
-    ) throws -> [(TraceID, Int64)] {
-        let since = since?.nanoseconds ?? .min
-        let sql = "SELECT identity, started FROM trace WHERE started >= ? AND \(condition.sql) ORDER BY started DESC LIMIT ?"
-        let arguments = StatementArguments([since.databaseValue] + condition.arguments + [limit.databaseValue])
-        return try read(name) { db in
-            try Row.fetchAll(db, sql: sql, arguments: arguments).compactMap { row in TraceID(identity: row[0]).map { ($0, row[1]) } }
+    struct Match {
+        var id: TraceID
+        var started: Int64
+    }
+
+    /// The latest that match, each once.
+    func find(_ query: TraceQuery, since: UnixTime?, limit: Int) -> (traces: [Match], problems: [String]) {
+        let limit = max(0, limit)
+        let plan = plan(query, since: since)
+        var found: [TraceID: Int64] = [:]
+        let problems = eachPartition(since: since) { view in
+            try matches(plan, in: view, since: since, limit: limit, order: "started DESC, id DESC", columns: "identity") { match in
+                if let id = TraceID(identity: match[0]) { found[id] = min(match.started, found[id] ?? .max) }
+            }
+            // Older files hold older traces.
+            return found.count < limit
+        }
+        let latest = found.map { Match(id: $0.key, started: $0.value) }
+            .sorted { $0.started != $1.started ? $0.started > $1.started : $0.id.high < $1.id.high }
+        return (Array(latest.prefix(limit)), problems)
+    }
+
+    struct FoundRow {
+        var row: Int64
+        var started: Int64
+        var columns: Row
+
+        /// The columns that were asked for, from 0 on.
+        subscript<Value: DatabaseValueConvertible & StatementColumnConvertible>(_ index: Int) -> Value { columns[index + 2] }
+    }
+
+    /// Hands out the rows of one partition that match; values are those of the row only while `body` runs.
+    func matches(
+        _ plan: QueryPlan, in view: PartitionView, since: UnixTime?, limit: Int? = nil, order: String? = nil, columns: String,
+        _ body: (FoundRow) throws -> Void
+    ) throws {
+        let names = PartitionNames(texts: view.names)
+        let candidates = plan.candidates(names)
+        let terms = plan.needsSpans ? plan.columnTerms(names) : []
+        let width = columns.split(separator: ",").count
+        var sql = "SELECT id, started, \(columns)"
+        for term in terms { sql += ", \(term.sql)" }
+        sql += " FROM trace WHERE started >= ? AND \(candidates.sql)"
+        if let order { sql += " ORDER BY \(order)" }
+        if let limit, !plan.needsSpans { sql += " LIMIT \(limit)" }
+        let arguments = terms.flatMap(\.arguments) + [(since?.nanoseconds ?? .min).databaseValue] + candidates.arguments
+        let rows = try Row.fetchCursor(view.db, sql: sql, arguments: StatementArguments(arguments))
+        var count = 0
+        while let row = try rows.next() {
+            if plan.needsSpans {
+                let columns = terms.indices.map { (row[2 + width + $0] as Int64) != 0 }
+                guard try isMatch(plan, columns, row: row[0], in: view) else { continue }
+            }
+            try body(FoundRow(row: row[0], started: row[1], columns: row))
+            count += 1
+            if let limit, count >= limit { return }
         }
     }
 
+    private func isMatch(_ plan: QueryPlan, _ columns: [Bool], row: Int64, in view: PartitionView) throws -> Bool {
+        var tree: TraceTree?
+        let depth: ChunkDecoder.Depth = plan.spanConditions.contains { $0.depth == .whole } ? .whole : .skeleton
+        var failure: (any Error)?
+        let result = plan.matches(columns: columns) { condition in
+            do {
+                let known = try tree ?? TraceTree(StoredPart.decode(view.parts(row: row), of: TraceID(high: 0, low: 0), depth))
+                tree = known
+                return known.nodes.indices.contains { condition.isMet(by: known.nodes[$0].span, selfTime: known.selfTime(of: $0)) }
+            } catch {
+                failure = error
+                return false
+            }
+        }
+        if let failure { throw failure }
+        return result
+    }
+
+    func plan(_ query: TraceQuery, since: UnixTime?) -> QueryPlan {
+        var thresholds: [Double: [String: Int64]] = [:]
+        let shares = QueryPlan.percentiles(of: query)
+        if !shares.isEmpty {
+            for (route, durations) in durationsByRoute(since: since) {
+                let sorted = durations.sorted()
+                for share in shares { thresholds[share, default: [:]][route] = Quantile.of(sorted, share) }
+            }
+        }
+        return QueryPlan(query, thresholds: thresholds)
+    }
+
+    /// Of every trace that has a root, in no order.
+    private func durationsByRoute(since: UnixTime?) -> [String: [Int64]] {
+        var result: [String: [Int64]] = [:]
+        _ = eachPartition(since: since) { view in
+            // One integer for a row, since that is the fastest to fetch: 46 bits of nanoseconds are 19 hours.
+            let packed = try Int64.fetchCursor(
+                view.db, sql: "SELECT route << 46 | min(duration, (1 << 46) - 1) FROM trace WHERE route <> 0 AND started >= ?",
+                arguments: [since?.nanoseconds ?? .min])
+            var byNumber: [Int: [Int64]] = [:]
+            while let value = try packed.next() { byNumber[Int(value >> 46), default: []].append(value & (1 << 46 - 1)) }
+            for (number, durations) in byNumber { result[view.text(number), default: []] += durations }
+            return true
+        }
+        return result
+    }
+
     /// What is known of some traces and all their spans, from every file that has some.
-    private func load(_ ids: [TraceID]) -> [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] {
+    func load(_ ids: [TraceID]) -> [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] {
         var digests: [TraceID: TraceDigest] = [:]
         var parts: [TraceID: [StoredPart]] = [:]
         // Oldest first, so that services stand in the order in which they came.
         for name in fileNames(since: nil).reversed() where !ids.isEmpty {
-            let stored = try? read(name) { db in try ids.compactMap { id in try Self.stored(id, db).map { (id, $0) } } }
-            for (id, (digest, chunks)) in stored ?? [] {
+            let stored = try? read(name) { view in
+                try ids.compactMap { id in try view.find(id).map { (id, $0.digest, try view.parts(row: $0.row)) } }
+            }
+            for (id, digest, found) in stored ?? [] {
                 if digests[id]?.merge(digest) == nil { digests[id] = digest }
-                parts[id, default: []] += chunks
+                parts[id, default: []] += found
             }
         }
         var result: [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] = [:]
-        for (id, digest) in digests { result[id] = (digest, Self.decode(parts[id] ?? [])) }
+        for (id, digest) in digests { result[id] = (digest, StoredPart.decode(parts[id] ?? [], of: id)) }
         return result
     }
 
-    private struct StoredPart {
-        var origin: SpanOrigin
-        var anchor: TimeAnchor
-        var records: [UInt8]
-    }
+    // MARK: Files
 
-    private static func stored(_ id: TraceID, _ db: Database) throws -> (TraceDigest, [StoredPart])? {
-        let find = try db.cachedStatement(sql: "SELECT id, \(TraceDigest.columns) FROM trace WHERE identity = ?")
-        guard let trace = try Row.fetchOne(find, arguments: [id.identity]) else { return nil }
-        let chunks = try db.cachedStatement(
-            sql: """
-                SELECT instance, service, tier, version, instant, wall, records FROM chunk JOIN process ON process.id = chunk.process
-                WHERE chunk.id BETWEEN ? AND ?
-                """)
-        let first: Int64 = (trace[0] as Int64) << Partition.chunkBits
-        let parts = try Row.fetchAll(chunks, arguments: [first, first | (1 << Partition.chunkBits - 1)]).map { row in
-            StoredPart(
-                origin: SpanOrigin(
-                    instance: InstanceID(row[0] as String) ?? InstanceID(high: 0, low: 0), service: row[1], tier: row[2], version: row[3]),
-                anchor: TimeAnchor(instant: Instant(nanoseconds: row[4]), wall: UnixTime(nanoseconds: row[5])),
-                records: Array(row[6] as Data)
-            )
-        }
-        return (TraceDigest(row: trace, from: 1), parts)
-    }
-
-    /// Processes of one host share its monotonic clock, so that one reading of the wall clock serves them all, and spans of one
-    /// host are never moved against each other. Two anchors that differ by less than this are of one host.
-    private static let sameClock: Int64 = 2_000_000_000
-
-    private static func decode(_ parts: [StoredPart]) -> [DecodedSpan] {
-        func offset(_ anchor: TimeAnchor) -> Int64 { anchor.wall.nanoseconds &- anchor.instant.nanoseconds }
-        let reference = parts.map(\.anchor).min { $0.instant < $1.instant }
-        var spans: [DecodedSpan] = []
-        for part in parts {
-            var anchor = part.anchor
-            if let reference {
-                let (difference, overflow) = offset(anchor).subtractingReportingOverflow(offset(reference))
-                if !overflow, difference.magnitude < UInt64(sameClock) { anchor = reference }
-            }
-            part.records.withUnsafeBytes { bytes in
-                var cursor = SpanCursor(bytes)
-                while let view = try? cursor.next() {
-                    if let span = try? DecodedSpan(view, origin: part.origin, anchor: anchor) { spans.append(span) }
-                }
+    /// Calls `body` for each file that may hold traces since then, newest first, until it says false; returns what could not be
+    /// read, each with the reason.
+    func eachPartition(since: UnixTime?, _ body: (PartitionView) throws -> Bool) -> [String] {
+        var problems: [String] = []
+        for name in fileNames(since: since) {
+            do {
+                guard try read(name, body) else { break }
+            } catch  where !FileManager.default.fileExists(atPath: path(of: name)) {
+                // Dropped while we read.
+                continue
+            } catch {
+                problems.append("\(name.file): \(error.localizedDescription)")
             }
         }
-        return spans
+        return problems
     }
 
-    private func read<Result>(_ name: PartitionName, _ body: (Database) throws -> Result) throws -> Result {
+    private func read<Result>(_ name: PartitionName, _ body: (PartitionView) throws -> Result) throws -> Result {
         do {
-            let queue = try Partition.reading(path(of: name))
-            defer { try? queue.close() }
-            return try queue.read(body)
+            return try reader(of: name).read(body)
         } catch {
+            forgetReader(of: name)
             suspect(name, after: error)
             throw error
         }
@@ -149,7 +223,7 @@ extension TraceStore {
 
     // MARK: Summaries
 
-    private func summary(_ id: TraceID, _ digest: TraceDigest, _ analysis: TraceAnalysis) -> StoredTraceSummary {
+    func summary(_ id: TraceID, _ digest: TraceDigest, _ analysis: TraceAnalysis) -> StoredTraceSummary {
         let total = analysis.duration.seconds
         var services: [String] = []
         for node in analysis.tree.nodes where !services.contains(node.span.origin.service) { services.append(node.span.origin.service) }
@@ -169,7 +243,7 @@ extension TraceStore {
         )
     }
 
-    /// How many of the latest traces of a route a trace is compared with, and how few say nothing.
+    /// How many of the latest traces of a route a trace is compared with, at least, and how few say nothing.
     private static let comparedTraces = 10_000
     private static let fewestCompared = 20
 
@@ -177,27 +251,41 @@ extension TraceStore {
         var comparison = TraceComparison()
         var others = 0
         var faster = 0
-        for name in fileNames(since: nil) where others < Self.comparedTraces && !summary.route.isEmpty {
-            let sql = """
-                SELECT count(*), coalesce(sum(duration < ?), 0) FROM (
-                    SELECT duration FROM trace WHERE route = ? AND NOT (started = ? AND duration = ?) ORDER BY started DESC LIMIT ?)
-                """
-            let duration = summary.duration.nanoseconds
-            let counts = try? read(name) { db in
-                try Row.fetchOne(
-                    db, sql: sql,
-                    arguments: [duration, summary.route, summary.started.nanoseconds, duration, Self.comparedTraces - others])
+        if !summary.route.isEmpty {
+            _ = eachPartition(since: nil) { view in
+                guard let route = PartitionNames(texts: view.names).numbers(where: { $0 == summary.route }).first else { return true }
+                let counts = try Row.fetchOne(
+                    view.db,
+                    sql: "SELECT count(*), coalesce(sum(duration < ?), 0) FROM trace WHERE route = ?",
+                    arguments: [summary.duration.nanoseconds, route])
+                others += counts?[0] ?? 0
+                faster += counts?[1] ?? 0
+                return others < Self.comparedTraces
             }
-            guard let counts else { continue }
-            others += counts[0] as Int
-            faster += counts[1] as Int
+            // It is one of them itself.
+            others = max(0, others - 1)
         }
-        if others >= Self.fewestCompared { comparison.slowerThan = Double(faster) / Double(others) }
+        if others >= Self.fewestCompared { comparison.slowerThan = min(1, Double(faster) / Double(others)) }
         var slowest: [String: Timespan] = [:]
         for node in analysis.tree.nodes where node.span.kind == .server || node.span.kind == .gateway {
             slowest[node.span.origin.service] = max(slowest[node.span.origin.service] ?? .zero, node.span.duration)
         }
         for (service, duration) in slowest { comparison.services[service] = rank(of: duration, service: service) }
         return comparison
+    }
+}
+
+/// A span that a search found.
+package struct FoundSpan: Hashable, Sendable {
+    package var span: DecodedSpan
+    package var selfTime: Timespan
+}
+
+/// Quantiles by nearest rank.
+enum Quantile {
+    /// `sorted` rises; 0 where it is empty.
+    static func of(_ sorted: [Int64], _ share: Double) -> Int64 {
+        guard !sorted.isEmpty else { return 0 }
+        return sorted[min(sorted.count - 1, max(0, Int((share * Double(sorted.count)).rounded(.up)) - 1))]
     }
 }

@@ -56,9 +56,17 @@ package final class TraceStore: Sendable {
         var latencies: [String: LatencyHistogram] = [:]
     }
 
+    private struct Observers {
+        var last = 0
+        var all: [Int: @Sendable ([TraceID]) -> Void] = [:]
+    }
+
     package let folder: String
     private let state: Guarded<State>
     private let known = Guarded(Known())
+    private let observers = Guarded(Observers())
+    /// Open files, for the next question.
+    private let readers = Guarded<[PartitionName: PartitionReader]>([:])
 
     /// The folder is made at the first write; a store whose folder cannot be made is one that fails to store.
     package init(folder: String, settings: Settings = Settings()) {
@@ -82,6 +90,7 @@ package final class TraceStore: Sendable {
                 try write(group, &state)
                 state.health.stored()
                 note(group)
+                tell(group)
                 dropExpired(&state, wall: wall)
                 return .stored(spans: group.spans)
             } catch {
@@ -96,6 +105,24 @@ package final class TraceStore: Sendable {
         }
     }
 
+    /// Calls `observer` with the traces of every group that is stored, from the thread that stores it; returns what `forget` takes.
+    package func observe(_ observer: @escaping @Sendable ([TraceID]) -> Void) -> Int {
+        observers.withLock { observers in
+            observers.last += 1
+            observers.all[observers.last] = observer
+            return observers.last
+        }
+    }
+
+    package func forget(observer: Int) { observers.withLock { $0.all[observer] = nil } }
+
+    private func tell(_ group: IngestGroup) {
+        let observers = observers.withLock { Array($0.all.values) }
+        guard !observers.isEmpty else { return }
+        let ids = group.traces.map(\.id)
+        for observer in observers { observer(ids) }
+    }
+
     /// Changes what is kept, from the next write on.
     package func setRetention(_ retention: Retention) { state.withLock { $0.settings.retention = retention } }
 
@@ -107,6 +134,9 @@ package final class TraceStore: Sendable {
             state.current = nil
             state.index.removeAll()
         }
+        for reader in readers.withLock({ readers in
+            defer { readers = [:] }; return readers.values
+        }) { reader.close() }
     }
 
     private func write(_ group: IngestGroup, _ state: inout State) throws {
@@ -151,7 +181,7 @@ package final class TraceStore: Sendable {
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             let newest = names(in: folder).last
             let name = newest ?? PartitionName(created: seconds, number: 0)
-            state.current = PartitionWriter(try Partition(opening: name, in: folder))
+            state.current = try PartitionWriter(Partition(opening: name, in: folder))
         }
         guard let current = state.current else { return }
         let size = Partition.size(of: current.partition.path)
@@ -161,7 +191,7 @@ package final class TraceStore: Sendable {
         let name =
             seconds > last.created
             ? PartitionName(created: seconds, number: 0) : PartitionName(created: last.created, number: last.number + 1)
-        let next = PartitionWriter(try Partition(opening: name, in: folder))
+        let next = try PartitionWriter(Partition(opening: name, in: folder))
         try? state.previous?.partition.seal()
         state.previous = current
         state.current = next
@@ -175,7 +205,10 @@ package final class TraceStore: Sendable {
             try? previous.partition.writer.close()
             state.previous = nil
         }
-        for name in expired { try? Partition.remove(path(of: name)) }
+        for name in expired {
+            forgetReader(of: name)
+            try? Partition.remove(path(of: name))
+        }
         refreshFiles()
     }
 
@@ -258,6 +291,16 @@ package final class TraceStore: Sendable {
     }
 
     private func refreshFiles() { known.withLock { $0.files = Self.names(in: folder) } }
+
+    func reader(of name: PartitionName) throws -> PartitionReader {
+        let known = readers.withLock { $0[name] }
+        if let known, known.isCurrent { return known }
+        let reader = try PartitionReader(name, path: path(of: name))
+        readers.withLock { $0[name] = reader }
+        return reader
+    }
+
+    func forgetReader(of name: PartitionName) { readers.withLock { $0[name] = nil } }
 
     func path(of name: PartitionName) -> String { folder + "/" + name.file }
 

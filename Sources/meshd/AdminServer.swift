@@ -85,18 +85,7 @@ struct AdminServer {
             // One who follows would hold up the end of the daemon.
             return lines(of: try await daemon.logs(query).cancelOnGracefulShutdown())
         }
-        router.get("/v1/traces") { request, _ in
-            let parameters = request.uri.queryParameters
-            return try json(
-                await daemon.traces.list(
-                    matching: parameters["q"].map(String.init) ?? "", limit: number(parameters["limit"], named: "limit") ?? 20,
-                    since: number(parameters["since"], named: "since").map {
-                        UnixTime(nanoseconds: HostClock.wall().nanoseconds - Int64($0) * 1_000_000_000)
-                    }))
-        }
-        router.get("/v1/traces/:id") { _, context in
-            try json(await daemon.traces.show(try context.parameters.require("id")))
-        }
+        addTraces(to: router)
         return router
     }
 }
@@ -105,6 +94,69 @@ func metricsAnswer(_ daemon: Daemon) async -> Response {
     Response(
         status: .ok, headers: [.contentType: PrometheusText.contentType],
         body: ResponseBody(byteBuffer: ByteBuffer(string: await daemon.metrics())))
+}
+
+extension AdminServer {
+    private func addTraces(to router: Router<BasicRequestContext>) {
+        let traces = daemon.traces
+        router.get("/v1/traces") { request, _ in
+            let asked = try TraceParameters(request)
+            return try json(await traces.list(matching: asked.query, limit: asked.limit ?? 20, since: asked.since))
+        }
+        router.get("/v1/traces/search") { request, _ in
+            let asked = try TraceParameters(request)
+            return try json(await traces.search(matching: asked.query, limit: asked.limit ?? 20, since: asked.since))
+        }
+        router.get("/v1/traces/stats") { request, _ in
+            let asked = try TraceParameters(request)
+            return try json(await traces.statistics(matching: asked.query, since: asked.since))
+        }
+        router.get("/v1/traces/path") { request, _ in
+            let asked = try TraceParameters(request)
+            return try json(await traces.path(matching: asked.query, since: asked.since))
+        }
+        router.get("/v1/traces/compare") { request, _ in
+            let asked = try TraceParameters(request)
+            return try json(await traces.compare(matching: asked.query, with: asked["with"], since: asked.since))
+        }
+        router.get("/v1/traces/tail") { request, _ in lines(of: try traces.tail(matching: TraceParameters(request).query)) }
+        router.get("/v1/traces/export") { request, _ in
+            let asked = try TraceParameters(request)
+            let bytes = try await traces.export(
+                (asked["id"] ?? "").split(separator: ",").map(String.init), matching: asked["q"], since: asked.since,
+                limit: asked.limit ?? 100, as: asked["format"] ?? "otlp")
+            return Response(
+                status: .ok, headers: [.contentType: AdminAPI.jsonType], body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+        }
+        router.post("/v1/traces/import") { request, _ in
+            let bytes = try await request.body.collect(upTo: 64 << 20)
+            return try json(await traces.take(Array(bytes.readableBytesView)))
+        }
+        router.get("/v1/traces/:id") { request, context in
+            try json(
+                await traces.show(try context.parameters.require("id"), isDeskewed: TraceParameters(request)["deskew"] == "true"))
+        }
+    }
+}
+
+/// What all questions about traces may say.
+private struct TraceParameters {
+    private let values: [String: String]
+    let limit: Int?
+    /// Only traces that began since then.
+    let since: UnixTime?
+
+    init(_ request: Request) throws {
+        values = Dictionary(request.uri.queryParameters.map { (String($0.key), String($0.value)) }, uniquingKeysWith: { first, _ in first })
+        limit = try number(values["limit"].map { $0[...] }, named: "limit")
+        since = try number(values["since"].map { $0[...] }, named: "since").map {
+            UnixTime(nanoseconds: HostClock.wall().nanoseconds - Int64($0) * 1_000_000_000)
+        }
+    }
+
+    subscript(_ name: String) -> String? { values[name] }
+
+    var query: String { self["q"] ?? "" }
 }
 
 private func number(_ text: Substring?, named name: String) throws -> Int? {

@@ -29,105 +29,199 @@ struct TraceAnswers: Sendable {
 
     /// The most traces that one list may have.
     static let longestList = 10_000
+    /// The most traces that one file may have.
+    static let largestExport = 1_000
 
     func list(matching text: String, limit: Int, since: UnixTime?) async throws -> [TraceSummary] {
-        let query: TraceQuery
-        do {
-            query = try text.isEmpty ? .all : TraceQuery(text)
-        } catch {
-            throw Problem(
-                type: "trace-query", title: "the query can't be read", status: 400, detail: error.description,
-                hint: "mesh traces list --help")
-        }
-        return await blocking {
-            catchUp()
-            return store.list(query, since: since, limit: min(limit, Self.longestList)).traces.map(TraceSummary.init)
+        let query = try query(text)
+        return await reading { store in
+            store.list(query, since: since, limit: min(limit, Self.longestList)).traces.map { TraceSummary($0) }
         }
     }
 
-    func show(_ reference: String) async throws -> TraceDetail {
-        let found = await blocking {
-            catchUp()
-            return Result { () throws(TraceLookupError) in try store.show(reference) }
+    func search(matching text: String, limit: Int, since: UnixTime?) async throws -> [TraceSummary] {
+        let query = try query(text)
+        return await reading { store in
+            let found = store.search(query, since: since, limit: min(limit, Self.longestList))
+            return found.list.traces.map { TraceSummary($0, matched: found.spans[$0.traceID] ?? []) }
         }
+    }
+
+    func show(_ reference: String, isDeskewed: Bool) async throws -> TraceDetail {
+        let found = await reading { store in Result { () throws(TraceLookupError) in try store.show(reference) } }
         do {
-            return TraceDetail(try found.get())
+            return TraceDetail(try found.get(), isDeskewed: isDeskewed)
         } catch {
+            throw Problem(error)
+        }
+    }
+
+    func statistics(matching text: String, since: UnixTime?) async throws -> TraceStatisticsReport {
+        let request = try request(text)
+        let grouping = request.grouping ?? TraceGrouping(by: .route, [.quantile(0.5), .quantile(0.9), .quantile(0.99), .most])
+        return await reading { store in TraceStatisticsReport(store.statistics(request.query, by: grouping, since: since)) }
+    }
+
+    func path(matching text: String, since: UnixTime?) async throws -> TracePathReport {
+        let query = try query(text)
+        return await reading { store in TracePathReport(store.path(query, since: since)) }
+    }
+
+    func compare(matching text: String, with other: String?, since: UnixTime?) async throws -> TraceComparisonReport {
+        let query = try query(text)
+        let second = try other.map { try self.query($0) }
+        return await reading { store in
+            TraceComparisonReport(store.compare(query, with: second, since: since), names: other.map { (text, $0) })
+        }
+    }
+
+    func export(_ references: [String], matching text: String?, since: UnixTime?, limit: Int, as format: String) async throws -> [UInt8] {
+        guard let format = TraceFormat(rawValue: format) else {
             throw Problem(
-                type: "trace-lookup", title: "no such trace", status: error.httpStatus, detail: error.description, hint: "mesh traces list")
+                title: "there is no format '\(format)'", status: 400,
+                detail: "formats: " + TraceFormat.allCases.map(\.rawValue).joined(separator: ", "), hint: "mesh traces export --help")
+        }
+        let query = try text.map { try self.query($0) }
+        let found = await reading { store in
+            Result { () throws(TraceLookupError) in
+                var ids: [TraceID] = []
+                for reference in references { ids.append(try store.find(reference)) }
+                if let query { ids += store.list(query, since: since, limit: min(limit, Self.largestExport)).traces.map(\.traceID) }
+                return format.encode(store.spans(of: ids))
+            }
+        }
+        do { return try found.get() } catch { throw Problem(error) }
+    }
+
+    func take(_ bytes: [UInt8]) async throws -> TraceImportReport {
+        let spans: [DecodedSpan]
+        do {
+            spans = try OTLPJSON.decode(bytes)
+        } catch {
+            throw Problem(title: "the traces can't be read", status: 400, detail: error.description, hint: "mesh traces import --help")
+        }
+        for batch in SpanImport.batches(spans) {
+            guard intake.accept(batch) else {
+                throw Problem(
+                    title: "the trace store has no room at the moment", status: 503, detail: store.status.failure?.reason, hint: "mesh ps")
+            }
+        }
+        await reading { _ in }
+        return TraceImportReport(spans: spans.count, traces: Set(spans.map(\.traceID.description)).sorted())
+    }
+
+    /// Traces as they come, each once and as whole as it is by then; ends when nobody reads any more.
+    func tail(matching text: String) throws -> AsyncStream<TraceTailEvent> {
+        let follower = TraceFollower(answers: self, query: try query(text))
+        return AsyncStream(unfolding: { await follower.next() }, onCancel: { follower.end() })
+    }
+
+    // MARK: Queries
+
+    private func request(_ text: String) throws -> TraceRequest {
+        do {
+            return try TraceRequest(text)
+        } catch {
+            throw Problem(error, in: text)
+        }
+    }
+
+    private func query(_ text: String) throws -> TraceQuery {
+        do {
+            return try TraceQuery(text)
+        } catch {
+            throw Problem(error, in: text)
         }
     }
 
     /// Reading blocks on the disk, so it leaves the threads of the daemon's tasks alone.
-    private func blocking<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+    func reading<Value: Sendable>(_ work: @escaping @Sendable (TraceStore) -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: work()) }
-        }
-    }
-}
-
-extension TraceLookupError {
-    fileprivate var httpStatus: Int {
-        switch self {
-        case .notAnID: 400
-        case .notFound, .empty: 404
-        case .ambiguous: 409
-        }
-    }
-}
-
-extension TraceSummary {
-    init(_ stored: StoredTraceSummary) {
-        self.init(
-            traceID: stored.traceID.description, startedAt: Timestamp(stored.started), route: stored.route, status: stored.status,
-            durationMS: stored.duration.seconds * 1000, services: stored.services, attempts: stored.attempts, flags: stored.flags,
-            tiers: stored.tiers.map { TierShare(tier: $0.tier, share: $0.share) }, note: stored.note)
-    }
-}
-
-extension TraceDetail {
-    init(_ stored: StoredTrace) {
-        self.init(
-            traceID: stored.traceID.description,
-            spans: stored.nodes.indices.map { TraceSpan(stored.nodes[$0].span, selfTime: stored.analysis.tree.selfTime(of: $0)) },
-            comparison: MeshAdminAPI.TraceComparison(
-                slowerThanPercent: stored.comparison.slowerThan.map { $0 * 100 },
-                services: stored.comparison.services.mapValues { $0 * 100 }),
-            why: stored.why, complete: stored.analysis.isComplete, missing: stored.analysis.missing.count)
-    }
-}
-
-extension TraceSpan {
-    init(_ span: DecodedSpan, selfTime: Timespan) {
-        self.init(
-            spanID: span.spanID.description, parentSpanID: span.parent?.description, service: span.origin.service, tier: span.origin.tier,
-            instance: span.origin.instance.description, kind: Kind(span.kind), name: span.name, startUnixNano: span.start.nanoseconds,
-            durationNS: span.duration.nanoseconds, selfNS: selfTime.nanoseconds, status: span.status.name,
-            attributes: Self.attributes(span.attributes),
-            events: span.events.map {
-                Event(name: $0.name, timeUnixNano: $0.time.nanoseconds, attributes: Self.attributes($0.attributes))
-            })
-    }
-
-    private static func attributes(_ attributes: [DecodedSpan.Attribute]) -> [String: MeshAdminAPI.AttributeValue] {
-        Dictionary(attributes.map { ($0.name, MeshAdminAPI.AttributeValue($0.value)) }, uniquingKeysWith: { $1 })
-    }
-}
-
-extension TraceSpan.Kind {
-    /// The gateway's span is a server's: which of the two says the span's service.
-    init(_ kind: SpanKind) { self = kind == .gateway ? .server : TraceSpan.Kind(rawValue: kind.name) }
-}
-
-extension MeshAdminAPI.AttributeValue {
-    init(_ value: MeshTelemetry.AttributeValue) {
-        self =
-            switch value {
-            case .string(let text): .string(text)
-            case .integer(let number): .integer(number)
-            case .double(let number): .double(number)
-            case .bool(let flag): .boolean(flag)
-            case .array(let elements): .strings(elements.map(\.description))
+            DispatchQueue.global().async {
+                catchUp()
+                continuation.resume(returning: work(store))
             }
+        }
+    }
+}
+
+/// The traces that one who follows has still to be shown, told by the store's thread and asked for by the follower's.
+private final class SharedTail: Sendable {
+    private let tail = Guarded(TraceTail())
+
+    func stored(_ ids: [TraceID]) { tail.withLock { $0.stored(ids, now: HostClock.now()) } }
+
+    func settled(limit: Int) -> (ids: [TraceID], dropped: Int) {
+        tail.withLock { ($0.settled(now: HostClock.now(), limit: limit), $0.takeDropped()) }
+    }
+}
+
+/// One who follows the traces.
+private final class TraceFollower: Sendable {
+    private let answers: TraceAnswers
+    private let query: TraceQuery
+    private let tail = SharedTail()
+    private let ready = Guarded<[TraceTailEvent]>([])
+    private let observer: Int
+    /// How often it is looked whether something is to be shown, and how many traces at most at once.
+    private static let interval = Duration.milliseconds(200)
+    private static let most = 250
+    /// A line without a trace shows a reader that is gone.
+    private static let signOfLife = 25
+
+    init(answers: TraceAnswers, query: TraceQuery) {
+        self.answers = answers
+        self.query = query
+        observer = answers.store.observe { [tail] ids in tail.stored(ids) }
+    }
+
+    func end() { answers.store.forget(observer: observer) }
+
+    deinit { end() }
+
+    func next() async -> TraceTailEvent? {
+        var silence = 0
+        while !Task.isCancelled {
+            if let event = ready.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return event }
+            if silence >= Self.signOfLife { return TraceTailEvent() }
+            let (ids, dropped) = tail.settled(limit: Self.most)
+            var events = dropped > 0 ? [TraceTailEvent(dropped: dropped)] : []
+            if !ids.isEmpty {
+                let query = TraceQuery.and(.term(.oneOf(ids)), query)
+                let found = await answers.reading { store in store.list(query, since: nil, limit: ids.count).traces }
+                events += found.reversed().map { TraceTailEvent(trace: TraceSummary($0)) }
+            }
+            guard events.isEmpty else {
+                ready.withLock { $0 = events }
+                continue
+            }
+            silence += 1
+            guard (try? await Task.sleep(for: Self.interval)) != nil else { break }
+        }
+        end()
+        return nil
+    }
+}
+
+extension Problem {
+    /// The query, and below it a mark where it went wrong.
+    fileprivate init(_ error: TraceQueryError, in text: String) {
+        let shown = String(text.map { $0.isNewline ? " " : $0 })
+        self.init(
+            type: "trace-query", title: "the query can't be read", status: 400,
+            detail: "column \(error.column): \(error.message)",
+            hint: "mesh traces list --help",
+            lines: [shown, String(repeating: " ", count: max(0, error.column - 1)) + "^"]
+                + (error.allowed.isEmpty ? [] : ["allowed: " + error.allowed.joined(separator: ", ")]))
+    }
+
+    fileprivate init(_ error: TraceLookupError) {
+        let status =
+            switch error {
+            case .notAnID: 400
+            case .notFound, .empty: 404
+            case .ambiguous: 409
+            }
+        self.init(type: "trace-lookup", title: "no such trace", status: status, detail: error.description, hint: "mesh traces list")
     }
 }

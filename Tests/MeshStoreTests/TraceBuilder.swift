@@ -8,9 +8,10 @@ struct StoryProcess {
     let origin: SpanOrigin
     let anchor: TimeAnchor
 
-    init(_ service: String, _ tier: String, instance: UInt64 = 1) {
+    init(_ service: String, _ tier: String, instance: UInt64 = 1, version: String? = nil, clock: UInt64 = 0) {
         origin = SpanOrigin(
-            instance: InstanceID(high: UInt64(service.utf8.reduce(7) { $0 &* 31 &+ Int($1) }), low: instance), service: service, tier: tier)
+            instance: InstanceID(high: UInt64(service.utf8.reduce(7) { $0 &* 31 &+ Int($1) }), low: instance), service: service, tier: tier,
+            version: version, clock: clock)
         anchor = Story.anchor
     }
 }

@@ -49,11 +49,54 @@ struct TraceQueryTests {
         ("service:a AND NOT service:b", .and(service, .not(other))),
         ("(service:a)(service:b)", .and(service, other)),
         ("service:or", .term(.service("or"))),
+        ("version:v2", .term(.version("v2"))),
+        ("breaker:open", .term(.flag(.breakerOpen))),
+        ("slower:p99.9", .term(.slower(0.999))),
+        ("errors>0", .term(.errors(.greater, 0))),
+        ("spans>=50", .term(.spans(.atLeast, 50))),
+        ("self>50ms", .term(.span(.init([.selfTime(.greater, .milliseconds(50))])))),
+        ("attr.order_id:42", .term(.span(.init([.attribute("order_id", .equal, "42")])))),
+        ("attr.Size>=1.5", .term(.span(.init([.attribute("Size", .atLeast, "1.5")])))),
+        (
+            "service:a self>50ms",
+            .and(service, .term(.span(.init([.selfTime(.greater, .milliseconds(50))], services: ["a"]))))
+        ),
+        (
+            "attr.x:1 tier:t attr.y!=2",
+            .and(
+                .term(.tier("t")), .term(.span(.init([.attribute("x", .equal, "1"), .attribute("y", .unequal, "2")], tiers: ["t"]))))
+        ),
+        (
+            "service:a (self>50ms or service:b)",
+            .and(service, .or(.term(.span(.init([.selfTime(.greater, .milliseconds(50))]))), other))
+        ),
     ]
 
     @Test(arguments: understood)
     func understands(text: String, expected: TraceQuery) throws {
         #expect(try TraceQuery(text) == expected)
+    }
+
+    @Test func understandsGroups() throws {
+        #expect(try TraceRequest("| by route") == TraceRequest(.all, grouping: TraceGrouping(by: .route)))
+        #expect(
+            try TraceRequest("service:a | by version p50,p99.9 max, errors")
+                == TraceRequest(Self.service, grouping: TraceGrouping(by: .version, [.quantile(0.5), .quantile(0.999), .most, .errors])))
+        #expect(try TraceRequest("|by attr.region mean").grouping == TraceGrouping(by: .attribute("region"), [.mean]))
+        #expect(try TraceRequest("route:\"a|b\"").grouping == nil)
+        #expect(throws: TraceQueryError.self) { try TraceQuery("service:a | by route") }
+    }
+
+    static let wrongGroups: [(String, Int, String)] = [
+        ("service:a |", 12, "by"), ("service:a | version", 13, "by"), ("| by", 5, "version"), ("| by colour", 6, "version"),
+        ("| by route p50,p101", 16, "p99"), ("| by route p50 (", 16, "p50"), ("(service:a | by route)", 12, "not closed"),
+    ]
+
+    @Test(arguments: wrongGroups)
+    func pointsAtWhatIsWrongInGroups(text: String, column: Int, word: String) {
+        let error = #expect(throws: TraceQueryError.self) { try TraceRequest(text) }
+        #expect(error.map { $0.column } == (word == "not closed" ? 1 : column), "\(error?.description ?? "")")
+        #expect(word == "not closed" || error?.allowed.contains(word) == true)
     }
 
     static let refused: [(String, Int, String, String?)] = [
@@ -81,6 +124,13 @@ struct TraceQueryTests {
         ("service:a ! service:b", 11, "say 'not'", nil),
         (#"service:"""#, 9, "not empty", nil),
         ("()", 2, "a condition should stand here", "service"),
+        ("duration>3s", 1, "did you mean 'time'", "time"),
+        ("servce:a", 1, "did you mean 'service'", "service"),
+        ("self:50ms", 5, "cannot be compared by ':'", ">"),
+        ("attr.:1", 1, "unknown word 'attr.'", "attr.NAME"),
+        ("attr.a", 7, "'attr.a' is to be compared", "!="),
+        ("slower:99", 8, "no percentile", "p99"),
+        ("breaker:closed", 9, "refuses calls", "open"),
     ]
 
     @Test(arguments: refused.filter { $0.0 != "service: and" })
@@ -102,7 +152,8 @@ struct TraceQueryTests {
     func noiseIsAnErrorAndNeverACrash(seed: UInt64) {
         var random = RandomSource(seed: seed)
         let pieces = [
-            "service", ":", "a", "(", ")", " ", "not ", "or ", "and ", "time", ">", "300ms", "\"", "!", "=", "é", "\\", "\u{0}", "<",
+            "service", ":", "a", "(", ")", " ", "not ", "or ", "and ", "time", ">", "300ms", "\"", "!", "=", "é", "\\", "\u{0}", "<", "|",
+            "by ", "attr.", "p9",
         ]
         let text = (0..<random.next(below: 14)).map { _ in pieces[random.next(below: pieces.count)] }.joined()
         do throws(TraceQueryError) {

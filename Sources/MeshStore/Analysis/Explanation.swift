@@ -24,8 +24,12 @@ extension TraceAnalysis {
         if !isComplete {
             parts.append("incomplete: \(missing[0]) is missing" + (missing.count > 1 ? " and \(missing.count - 1) more" : ""))
         }
+        if let fault { parts.append(fault) }
         if let rank = comparison.slowerThan {
-            parts.append(rank >= 0.5 ? "slower than \(percent(rank)) of this route" : "faster than \(percent(1 - rank)) of this route")
+            parts.append(
+                rank >= 1
+                    ? "slower than every other trace of this route"
+                    : rank >= 0.5 ? "slower than \(percent(rank)) of this route" : "faster than \(percent(1 - rank)) of this route")
         }
         if retryCost > .zero { parts.append("retries cost \(milliseconds(retryCost)) (\(share(retryCost)))") }
         if let largest = services.first, largest.time > .zero, duration > .zero {
@@ -54,6 +58,13 @@ extension TraceAnalysis {
         if let cause = span.text(.cause) { what.append(cause) }
         if what.isEmpty, let type = span.text(.errorType) { what.append(type) }
         return "failed at \(who)" + (what.isEmpty ? "" : ": " + what.joined(separator: " "))
+    }
+
+    /// Trouble that somebody made on purpose is the first thing to know.
+    private var fault: String? {
+        guard let span = tree.nodes.first(where: { $0.span.isTrue(.fault) })?.span else { return nil }
+        let target = span.text(.destination).map { "\(span.origin.service) -> \($0)" } ?? span.origin.service
+        return "a fault was injected at \(target)"
     }
 
     private func isFailure(_ span: DecodedSpan) -> Bool { span.status == .error }

@@ -19,7 +19,18 @@ package struct TraceAnalysis: Hashable, Sendable {
         }
     }
 
+    /// What a stretch of the critical path is counted to, where many traces are added up: each nanosecond to one of them.
+    package enum Part: Hashable, Sendable {
+        case service(tier: String, name: String)
+        /// Tries that were followed by another, whatever happened below them, and the waits before those.
+        case retries
+        /// Between the services: queues, connections, the wire, the mesh itself.
+        case mesh
+    }
+
+    /// The spans in their places: those of other hosts are moved as far as their clocks are found to differ.
     package let tree: TraceTree
+    package let clocks: ClockOffsets
     package let path: CriticalPath
     /// The root's duration.
     package let duration: Timespan
@@ -27,6 +38,8 @@ package struct TraceAnalysis: Hashable, Sendable {
     package let tiers: [Share]
     /// Per service, the largest first.
     package let services: [Share]
+    /// They add up to the duration.
+    package let parts: [Part: Timespan]
     /// Between the services: queues, connections, the wire, the mesh itself.
     package let overhead: Timespan
     /// Waiting before retries.
@@ -40,7 +53,11 @@ package struct TraceAnalysis: Hashable, Sendable {
 
     package var isComplete: Bool { missing.isEmpty }
 
-    package init(_ tree: TraceTree) {
+    /// - Parameter raw: by what the clocks of the hosts said.
+    package init(_ raw: TraceTree) {
+        let clocks = ClockOffsets(raw)
+        self.clocks = clocks
+        let tree = clocks.estimates.isEmpty ? raw : TraceTree(clocks.placing(raw.nodes.map(\.span)))
         self.tree = tree
         let path = CriticalPath(tree)
         self.path = path
@@ -56,6 +73,8 @@ package struct TraceAnalysis: Hashable, Sendable {
         var retryCost = Timespan.zero
         var retries: [Retries] = []
         var missing: [String] = []
+        var parts: [Part: Timespan] = [:]
+        var isBelowRetried = [Bool](repeating: false, count: tree.nodes.count)
 
         func spend(_ time: Timespan, service: String, tier: String) {
             if tiers[tier] == nil { order.append(tier) }
@@ -67,6 +86,10 @@ package struct TraceAnalysis: Hashable, Sendable {
             let span = node.span
             let time = path.own[index]
             let destination = span.text(.destination)
+            isBelowRetried[index] =
+                (node.parent.map { isBelowRetried[$0] } ?? false) || span.kind == .backoff || span.kind == .attempt && span.isTrue(.retried)
+            let meshBefore = overhead
+            var spentOn = (service: span.origin.service, tier: span.origin.tier)
             switch span.kind {
             case .gateway, .server, .internal: spend(time, service: span.origin.service, tier: span.origin.tier)
             case .call, .queue, .rejection: overhead += time
@@ -77,9 +100,11 @@ package struct TraceAnalysis: Hashable, Sendable {
                 let isAnsweredByMesh = node.children.contains { tree.nodes[$0].span.kind == .server }
                 if !isAnsweredByMesh, let destination {
                     // No word from the other side: the time was spent waiting for it.
-                    spend(
-                        time, service: destination,
-                        tier: span.text(.destinationTier) ?? call?.text(.destinationTier) ?? tierOfService[destination] ?? "outside")
+                    spentOn = (
+                        destination,
+                        span.text(.destinationTier) ?? call?.text(.destinationTier) ?? tierOfService[destination] ?? "outside"
+                    )
+                    spend(time, service: spentOn.service, tier: spentOn.tier)
                 } else {
                     overhead += time
                 }
@@ -96,6 +121,12 @@ package struct TraceAnalysis: Hashable, Sendable {
                     missing.append("the span of \(destination ?? "the service") under attempt \(number) of \(span.origin.service)")
                 }
             }
+            if time > .zero {
+                let part: Part =
+                    isBelowRetried[index]
+                    ? .retries : overhead > meshBefore ? .mesh : .service(tier: spentOn.tier, name: spentOn.service)
+                parts[part, default: .zero] += time
+            }
         }
         retryCost += backoff
         if !tree.nodes.isEmpty, !tree.isRooted { missing.append("the root span") }
@@ -105,6 +136,7 @@ package struct TraceAnalysis: Hashable, Sendable {
         self.tiers = order.map { Share(name: $0, time: tiers[$0] ?? .zero) }
         self.services = services.map { Share(name: $0.key, time: $0.value) }
             .sorted { $0.time != $1.time ? $0.time > $1.time : $0.name < $1.name }
+        self.parts = parts
         self.overhead = overhead
         self.backoff = backoff
         self.retryCost = retryCost

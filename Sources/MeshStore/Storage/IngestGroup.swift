@@ -43,30 +43,33 @@ struct IngestGroup {
             var cursor = SpanCursor(bytes)
             while true {
                 guard let next = try? cursor.next() else { break }
-                guard next.version == 1, let digest = try? TraceDigest(next, origin: batch.origin, anchor: batch.anchor) else {
+                guard next.version == 1, next.kind != nil, add(next, process: process, of: batch) else {
                     unreadable += 1
                     continue
                 }
                 spans += 1
                 if next.kind == .server || next.kind == .gateway { answers.append((batch.origin.service, next.duration)) }
-                add(next, digest, process: process, anchor: batch.anchor)
             }
         }
     }
 
-    private mutating func add(_ view: SpanView, _ digest: TraceDigest, process: Int, anchor: TimeAnchor) {
+    /// False for a record that cannot be read.
+    private mutating func add(_ view: SpanView, process: Int, of batch: SpanBatch) -> Bool {
         let id = view.traceID
         guard let position = positions[id] else {
+            guard let digest = try? TraceDigest(view, origin: batch.origin, anchor: batch.anchor) else { return false }
             positions[id] = traces.count
-            traces.append(Trace(id: id, digest: digest, chunks: [Chunk(process: process, anchor: anchor, records: Array(view.bytes))]))
-            return
+            traces.append(
+                Trace(id: id, digest: digest, chunks: [Chunk(process: process, anchor: batch.anchor, records: Array(view.bytes))]))
+            return true
         }
-        traces[position].digest.merge(digest)
-        if let last = traces[position].chunks.last, last.process == process, last.anchor == anchor {
-            let end = traces[position].chunks.count - 1
-            traces[position].chunks[end].records.append(contentsOf: view.bytes)
+        do { try traces[position].digest.add(view, origin: batch.origin, anchor: batch.anchor) } catch { return false }
+        let last = traces[position].chunks.count - 1
+        if traces[position].chunks[last].process == process, traces[position].chunks[last].anchor == batch.anchor {
+            traces[position].chunks[last].records.append(contentsOf: view.bytes)
         } else {
-            traces[position].chunks.append(Chunk(process: process, anchor: anchor, records: Array(view.bytes)))
+            traces[position].chunks.append(Chunk(process: process, anchor: batch.anchor, records: Array(view.bytes)))
         }
+        return true
     }
 }

@@ -14,26 +14,26 @@ struct PartitionName: Hashable, Comparable, Sendable {
         self.number = number
     }
 
-    /// `spans-1763712000-0.db`; nil for any other file.
+    /// `traces-1763712000-0.db`; nil for any other file.
     init?(file: String) {
-        guard file.hasPrefix("spans-"), file.hasSuffix(".db") else { return nil }
-        let parts = file.dropFirst(6).dropLast(3).split(separator: "-", omittingEmptySubsequences: false)
+        guard file.hasPrefix("traces-"), file.hasSuffix(".db") else { return nil }
+        let parts = file.dropFirst(7).dropLast(3).split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 2, let created = Int64(parts[0]), let number = Int(parts[1]), created >= 0, number >= 0 else { return nil }
         self.init(created: created, number: number)
     }
 
-    var file: String { "spans-\(created)-\(number).db" }
+    var file: String { "traces-\(created)-\(number).db" }
 
     static func < (left: PartitionName, right: PartitionName) -> Bool { (left.created, left.number) < (right.created, right.number) }
 }
 
 /// The file that a span of time is stored in: traces, and the chunks of records that each consists of.
 ///
-/// A chunk is all records of one trace that came in one batch. Its rowid is `trace << 20 | n`, so that the chunks of a trace
-/// lie together without an index.
+/// A chunk is all spans of one trace that came in one batch (`ChunkFormat`). Its rowid is `trace << 20 | n`, so that the chunks of
+/// a trace lie together without an index. Texts are numbers into `name`; `tag` finds the traces of an application's attribute.
 struct Partition {
     static let chunkBits: Int64 = 20
-    static let schemaVersion = 1
+    static let schemaVersion = 2
 
     let name: PartitionName
     let path: String
@@ -49,7 +49,7 @@ struct Partition {
         configuration.busyMode = .timeout(2)
         configuration.prepareDatabase { db in
             // WAL and NORMAL: a kill loses nothing committed; a power cut may lose the last commits but never corrupts.
-            try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096")
+            try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384")
         }
         writer = try DatabaseQueue(path: path, configuration: configuration)
         try writer.write { db in
@@ -69,22 +69,26 @@ struct Partition {
     private static func createSchema(_ db: Database) throws {
         try db.execute(
             sql: """
+                CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
                 CREATE TABLE process (
                     id INTEGER PRIMARY KEY, instance TEXT NOT NULL, service TEXT NOT NULL, tier TEXT NOT NULL, version TEXT,
-                    UNIQUE (instance, service)
+                    clock INTEGER NOT NULL
+                );
+                CREATE TABLE anchor (
+                    id INTEGER PRIMARY KEY, process INTEGER NOT NULL, instant INTEGER NOT NULL, wall INTEGER NOT NULL
                 );
                 CREATE TABLE trace (
-                    id INTEGER PRIMARY KEY, identity BLOB NOT NULL, chunks INTEGER NOT NULL,
-                    started INTEGER NOT NULL, ended INTEGER NOT NULL, root INTEGER, duration INTEGER NOT NULL, route TEXT NOT NULL,
-                    status INTEGER, parentless INTEGER NOT NULL, attempts INTEGER NOT NULL, retries TEXT NOT NULL, flags INTEGER NOT NULL,
-                    services TEXT NOT NULL, tiers TEXT NOT NULL, spans INTEGER NOT NULL, errors INTEGER NOT NULL
+                    id INTEGER PRIMARY KEY,
+                    started INTEGER NOT NULL, duration INTEGER NOT NULL, status INTEGER, attempts INTEGER NOT NULL,
+                    flags INTEGER NOT NULL, errors INTEGER NOT NULL, spans INTEGER NOT NULL, longest INTEGER NOT NULL,
+                    ended INTEGER NOT NULL, root INTEGER, route INTEGER NOT NULL, parentless INTEGER NOT NULL,
+                    retries INTEGER NOT NULL, services INTEGER NOT NULL, tiers INTEGER NOT NULL, versions INTEGER NOT NULL,
+                    chunks INTEGER NOT NULL, identity BLOB NOT NULL
                 );
                 CREATE UNIQUE INDEX trace_identity ON trace (identity);
-                CREATE INDEX trace_started ON trace (started);
-                CREATE INDEX trace_route ON trace (route, started, duration);
-                CREATE TABLE chunk (
-                    id INTEGER PRIMARY KEY, process INTEGER NOT NULL, instant INTEGER NOT NULL, wall INTEGER NOT NULL, records BLOB NOT NULL
-                );
+                CREATE INDEX trace_route ON trace (route, duration);
+                CREATE TABLE chunk (id INTEGER PRIMARY KEY, anchor INTEGER NOT NULL, spans BLOB NOT NULL);
+                CREATE TABLE tag (hash INTEGER NOT NULL, trace INTEGER NOT NULL, PRIMARY KEY (hash, trace)) WITHOUT ROWID;
                 PRAGMA user_version = \(schemaVersion);
                 """)
     }

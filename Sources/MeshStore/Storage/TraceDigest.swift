@@ -18,8 +18,12 @@ struct TraceDigest: Hashable {
     var flags: Int64 = 0
     var services: [String] = []
     var tiers: [String] = []
+    /// `catalog/v2`, of services that run in versions.
+    var versions: [String] = []
     var spans: Int64 = 0
     var errors: Int64 = 0
+    /// The longest span: no span's self time is longer.
+    var longest: Int64 = 0
 
     struct Root: Hashable {
         var route: String
@@ -36,39 +40,54 @@ struct TraceDigest: Hashable {
 
     /// One record.
     init(_ view: SpanView, origin: SpanOrigin, anchor: TimeAnchor) throws(SpanDecodingError) {
-        started = anchor.wall(at: view.start).nanoseconds
-        let (end, overflow) = started.addingReportingOverflow(view.duration.nanoseconds)
-        ended = overflow ? .max : end
-        services = [origin.service]
-        tiers = [origin.tier]
-        spans = 1
-        errors = view.status == .error ? 1 : 0
+        started = .max
+        ended = .min
+        try add(view, origin: origin, anchor: anchor)
+    }
+
+    /// One more record of the trace; nothing is changed when it throws.
+    mutating func add(_ view: SpanView, origin: SpanOrigin, anchor: TimeAnchor) throws(SpanDecodingError) {
+        let began = anchor.wall(at: view.start).nanoseconds
+        let duration = view.duration.nanoseconds
+        let (end, overflow) = began.addingReportingOverflow(duration)
         let kind = view.kind
         let isRoot = kind == .gateway || view.parent == nil
         var name: String?
         var status: Int64?
         var attempt: Int64 = 0
-        var destination: String?
+        var destination: RawValue?
         var flags: Int64 = 0
         try view.forEachItem { item in
             switch item {
             case .name(let value) where isRoot: name = value.text
             case .attribute(.httpResponseStatusCode, .integer(let code)) where isRoot: status = code
             case .attribute(.attempt, .integer(let number)) where kind == .attempt: attempt = number
-            case .attribute(.destination, let value) where kind == .attempt: destination = value.text
+            case .attribute(.destination, let value) where kind == .attempt: destination = value
             case .attribute(.flag, .flag(let raw)) where raw < 63: flags |= 1 << Int64(raw)
             default: break
             }
         }
-        self.flags = flags
+        started = min(started, began)
+        ended = max(ended, overflow ? .max : end)
+        longest = max(longest, duration)
+        spans += 1
+        if view.status == .error { errors += 1 }
+        self.flags |= flags
+        if !services.contains(origin.service) { services.append(origin.service) }
+        if !tiers.contains(origin.tier) { tiers.append(origin.tier) }
+        if let version = origin.version {
+            let label = "\(origin.service)/\(version)"
+            if !versions.contains(label) { versions.append(label) }
+        }
         if kind == .attempt {
-            attempts = max(1, attempt)
-            if attempt > 1, let destination { retries[destination] = 1 }
+            attempts = max(attempts, attempt, 1)
+            if attempt > 1, let destination = destination?.text { retries[destination, default: 0] += 1 }
         }
         if isRoot {
-            root = Root(
-                route: Self.label(name ?? kind?.name ?? ""), started: started, duration: view.duration.nanoseconds, status: status,
+            let candidate = Root(
+                route: Self.label(name ?? kind?.name ?? ""), started: began, duration: duration, status: status,
                 isParentless: view.parent == nil)
+            root = Self.preferred(root, candidate)
         }
     }
 
@@ -81,6 +100,8 @@ struct TraceDigest: Hashable {
         flags |= other.flags
         for service in other.services where !services.contains(service) { services.append(service) }
         for tier in other.tiers where !tiers.contains(tier) { tiers.append(tier) }
+        for version in other.versions where !versions.contains(version) { versions.append(version) }
+        longest = max(longest, other.longest)
         spans += other.spans
         errors += other.errors
     }
@@ -103,38 +124,46 @@ struct TraceDigest: Hashable {
 }
 
 extension TraceDigest {
+    /// Ends and roots are told from the start on; texts by their numbers.
     static let columns =
-        "started, ended, root, duration, route, status, parentless, attempts, retries, flags, services, tiers, spans, errors"
+        "started, duration, status, attempts, flags, errors, spans, longest, ended, root, route, parentless, retries, services, tiers, versions"
 
     /// In the order of `columns`.
-    var values: [DatabaseValue] {
-        [
-            started.databaseValue, ended.databaseValue, root?.started.databaseValue ?? .null, duration.databaseValue,
-            (root?.route ?? "").databaseValue, root?.status?.databaseValue ?? .null, (root?.isParentless ?? false).databaseValue,
-            attempts.databaseValue, retries.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: "|").databaseValue,
-            flags.databaseValue, ListColumn.encode(services).databaseValue, ListColumn.encode(tiers).databaseValue, spans.databaseValue,
-            errors.databaseValue,
+    func values(_ names: inout NameTable) -> [DatabaseValue] {
+        func number(_ text: String) -> Int { text.isEmpty ? 0 : names.add(text) }
+        let retried =
+            retries.isEmpty ? "" : retries.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: "|")
+        return [
+            started.databaseValue, duration.databaseValue, root?.status?.databaseValue ?? .null, attempts.databaseValue,
+            flags.databaseValue, errors.databaseValue, spans.databaseValue, longest.databaseValue, (ended &- started).databaseValue,
+            root.map { ($0.started &- started).databaseValue } ?? .null, number(root?.route ?? "").databaseValue,
+            (root?.isParentless ?? false).databaseValue, number(retried).databaseValue,
+            number(ListColumn.encode(services)).databaseValue, number(ListColumn.encode(tiers)).databaseValue,
+            number(ListColumn.encode(versions)).databaseValue,
         ]
     }
 
     /// From a row whose columns begin with `columns` at `offset`.
-    init(row: Row, from offset: Int) {
+    init(row: Row, from offset: Int, text: (Int) -> String) {
         started = row[offset]
-        ended = row[offset + 1]
-        if let begin: Int64 = row[offset + 2] {
+        ended = started &+ (row[offset + 8] as Int64)
+        if let begin: Int64 = row[offset + 9] {
             root = Root(
-                route: row[offset + 4], started: begin, duration: row[offset + 3], status: row[offset + 5], isParentless: row[offset + 6])
+                route: text(row[offset + 10]), started: started &+ begin, duration: row[offset + 1], status: row[offset + 2],
+                isParentless: row[offset + 11])
         }
-        attempts = row[offset + 7]
-        for part in (row[offset + 8] as String).split(separator: "|") {
+        attempts = row[offset + 3]
+        flags = row[offset + 4]
+        errors = row[offset + 5]
+        spans = row[offset + 6]
+        longest = row[offset + 7]
+        for part in text(row[offset + 12]).split(separator: "|") {
             // A name may hold a colon, a count may not.
             guard let colon = part.lastIndex(of: ":"), let count = Int64(part[part.index(after: colon)...]) else { continue }
             retries[String(part[..<colon])] = count
         }
-        flags = row[offset + 9]
-        services = ListColumn.decode(row[offset + 10])
-        tiers = ListColumn.decode(row[offset + 11])
-        spans = row[offset + 12]
-        errors = row[offset + 13]
+        services = ListColumn.decode(text(row[offset + 13]))
+        tiers = ListColumn.decode(text(row[offset + 14]))
+        versions = ListColumn.decode(text(row[offset + 15]))
     }
 }
