@@ -53,6 +53,17 @@ package enum Quantities {
         return clock + "." + padded(civil.nanosecond / 1_000_000, 3)
     }
 
+    /// `18,204`
+    package static func grouped(_ count: Int) -> String {
+        let digits = String(abs(count))
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return count < 0 ? "-" + text : text
+    }
+
     package static func count(_ count: Int, _ noun: String, plural: String? = nil) -> String {
         "\(count) \(count == 1 ? noun : plural ?? noun + "s")"
     }

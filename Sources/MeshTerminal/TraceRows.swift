@@ -2,7 +2,8 @@ import MeshAdminAPI
 
 /// One line of a waterfall: a piece of work, a failed try, or a wait.
 struct TraceRow: Hashable, Sendable {
-    enum Kind: Hashable, Sendable { case work, failed, backoff }
+    /// `folded` stands for rows that are not shown, `event` for a moment within the row above it.
+    enum Kind: Hashable, Sendable { case work, failed, backoff, folded, event }
 
     var tier: String
     var label: String
@@ -17,6 +18,10 @@ struct TraceRow: Hashable, Sendable {
     var note: String?
     /// Its time without that of what it called; nil where it called nothing.
     var selfTime: Int64?
+    /// Where the critical path runs through it; nil where nothing waited for it.
+    var critical: Interval?
+    /// How many rows it stands for.
+    var spans = 1
 
     var duration: Int64 { end - start }
 }
@@ -32,6 +37,11 @@ struct TraceRows: Sendable {
     private(set) var meshAndWire: Int64 = 0
     /// Failed attempts that were followed by another, and the waits between.
     private(set) var retryCost: Int64 = 0
+    /// False where the daemon did not say what is on the critical path.
+    let knowsCriticalPath: Bool
+
+    /// Deeper than that nothing is drawn: there is no room to show it, and no use.
+    private static let deepest = 300
 
     private let children: [String: [TraceSpan]]
     private let origin: Int64
@@ -48,8 +58,9 @@ struct TraceRows: Sendable {
         children = Dictionary(grouping: ordered.filter { $0.parentSpanID != nil }) { $0.parentSpanID ?? "" }
         let roots = ordered.filter { span in span.parentSpanID.map { !ids.contains($0) } ?? true }
         origin = roots.map(\.startUnixNano).min() ?? 0
+        knowsCriticalPath = ordered.contains { $0.criticalPath != nil }
         for root in roots { visit(root, depth: 0, isRoot: true) }
-        total = rows.map(\.end).max() ?? 0
+        total = rows.lazy.filter { $0.kind != .event }.map(\.end).max() ?? 0
         meshAndWire = Interval.measure(gaps, without: busy)
     }
 
@@ -57,7 +68,34 @@ struct TraceRows: Sendable {
         Interval(start: span.startUnixNano - origin, end: span.startUnixNano - origin + max(0, span.durationNS))
     }
 
+    /// Where the critical path runs, as far as it is within what is drawn of the span.
+    private func critical(_ span: TraceSpan, within shown: Interval) -> Interval? {
+        guard let path = span.criticalPath else { return nil }
+        let start = path.startUnixNano - origin
+        return Interval(start: max(start, shown.start), end: min(start + path.durationNS, shown.end))
+    }
+
+    private func countBelow(_ span: TraceSpan) -> Int {
+        var stack = [span.spanID]
+        var count = 0
+        while let id = stack.popLast() {
+            let below = children[id] ?? []
+            count += below.count
+            stack += below.map(\.spanID)
+        }
+        return count
+    }
+
     private mutating func visit(_ span: TraceSpan, depth: Int, isRoot: Bool) {
+        guard depth < Self.deepest else {
+            let (shown, below) = (interval(of: span), countBelow(span) + 1)
+            rows.append(
+                TraceRow(
+                    tier: "", label: "… \(Quantities.grouped(below)) \(below == 1 ? "span" : "spans") deeper", depth: depth, kind: .folded,
+                    start: shown.start,
+                    end: shown.end, note: nil, selfTime: nil, critical: critical(span, within: shown), spans: below))
+            return
+        }
         switch span.kind {
         case .call: visitCall(span, depth: depth)
         case .attempt: visitAttempt(span, number: nil, depth: depth)
@@ -81,8 +119,21 @@ struct TraceRows: Sendable {
             TraceRow(
                 tier: span.tier, label: label, ordinal: ordinal, depth: depth, kind: hasFailed ?? span.hasFailed ? .failed : .work,
                 start: shown.start,
-                end: shown.end, note: note, selfTime: selfTime))
+                end: shown.end, note: note, selfTime: selfTime, critical: critical(span, within: shown)))
+        addEvents(of: span, depth: depth)
         for child in below { visit(child, depth: depth + 1, isRoot: false) }
+    }
+
+    /// What the code said meanwhile.
+    private mutating func addEvents(of span: TraceSpan, depth: Int) {
+        for event in span.events.sorted(by: { $0.timeUnixNano < $1.timeUnixNano }) {
+            let at = event.timeUnixNano - origin
+            let details = event.attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+            rows.append(
+                TraceRow(
+                    tier: "", label: ([event.name] + details).joined(separator: " "), depth: depth, kind: .event, start: at, end: at,
+                    note: nil, selfTime: nil))
+        }
     }
 
     private mutating func visitCall(_ call: TraceSpan, depth: Int) {
@@ -96,7 +147,8 @@ struct TraceRows: Sendable {
                 TraceRow(
                     tier: call.text("mesh.destination_tier") ?? "", label: call.destination, depth: depth,
                     kind: call.hasFailed ? .failed : .work,
-                    start: shown.start, end: shown.end, note: call.statusNote(over: 399), selfTime: nil))
+                    start: shown.start, end: shown.end, note: call.statusNote(over: 399), selfTime: nil,
+                    critical: critical(call, within: shown)))
             for child in below { visit(child, depth: depth + 1, isRoot: false) }
             return
         }
@@ -112,7 +164,7 @@ struct TraceRows: Sendable {
             visitAttempt(child, number: attempts.count > 1 ? child.attributes["mesh.attempt"]?.integer ?? number : nil, depth: depth)
             if number < attempts.count { retryCost += rows[row].duration }
         }
-        let shown = rows[first...].filter { $0.depth == depth }.map { Interval(start: $0.start, end: $0.end) }
+        let shown = rows[first...].filter { $0.depth == depth && $0.kind != .event }.map { Interval(start: $0.start, end: $0.end) }
         gaps += Interval.subtract(shown, from: interval(of: call))
     }
 
@@ -129,7 +181,7 @@ struct TraceRows: Sendable {
                 TraceRow(
                     tier: attempt.text("mesh.destination_tier") ?? "", label: label, ordinal: ordinal, depth: depth,
                     kind: attempt.hasFailed ? .failed : .work,
-                    start: shown.start, end: shown.end, note: note, selfTime: nil))
+                    start: shown.start, end: shown.end, note: note, selfTime: nil, critical: critical(attempt, within: shown)))
             for child in below { visit(child, depth: depth + 1, isRoot: false) }
             return
         }
@@ -146,7 +198,9 @@ struct TraceRows: Sendable {
         busy.append(shown)
         retryCost += shown.length
         rows.append(
-            TraceRow(tier: "", label: "backoff", depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil, selfTime: nil)
+            TraceRow(
+                tier: "", label: "backoff", depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil, selfTime: nil,
+                critical: critical(span, within: shown))
         )
     }
 
@@ -198,7 +252,21 @@ struct Interval: Hashable, Sendable {
 
     /// The length of what any of `parts` and none of `others` covers.
     static func measure(_ parts: [Interval], without others: [Interval]) -> Int64 {
-        union(parts).reduce(0) { sum, part in sum + subtract(others, from: part).reduce(0) { $0 + $1.length } }
+        let others = union(others)
+        var length: Int64 = 0
+        var next = 0
+        for part in union(parts) {
+            length += part.length
+            while next < others.count, others[next].end <= part.start { next += 1 }
+            // The last one may reach into the next part, so it is looked at again.
+            var covering = next
+            while covering < others.count, others[covering].start < part.end {
+                length -= Interval(start: max(part.start, others[covering].start), end: min(part.end, others[covering].end)).length
+                covering += 1
+            }
+            next = max(next, covering - 1)
+        }
+        return length
     }
 
     static func union(_ parts: [Interval]) -> [Interval] {

@@ -22,6 +22,48 @@ package enum TraceTable {
         return table.lines(width: width)
     }
 
+    /// `mesh traces search`: each trace with the spans that were meant.
+    package static func searchLines(_ traces: [TraceSummary], now: Timestamp, offset: Int64, width: Int?) -> [StyledText] {
+        var table = Table([
+            .init("ID"), .init("WHEN", dropOrder: 3), .init("ROUTE", minimum: 12, dropOrder: 2), .init("TIME"),
+            .init("SERVICE", minimum: 8), .init("SPAN", minimum: 14), .init("TOOK"), .init("SELF", dropOrder: 1),
+        ])
+        for (trace, id) in zip(traces, shortIDs(traces.map(\.traceID))) {
+            let head = [
+                StyledText(id, .cyan), StyledText(Quantities.clock(trace.startedAt, now: now, offset: offset)),
+                StyledText(DisplayWidth.printable(trace.route)), StyledText(Quantities.duration(milliseconds: trace.durationMS)),
+            ]
+            let spans = trace.matched ?? []
+            if spans.isEmpty { table.add(head + ["-", "-", "", ""]) }
+            for (index, span) in spans.prefix(Self.mostMatches).enumerated() {
+                table.add(
+                    (index == 0 ? head : ["", "", "", ""]) + [
+                        StyledText(DisplayWidth.printable(span.service)), StyledText(DisplayWidth.printable(span.name)),
+                        StyledText(Quantities.duration(milliseconds: span.durationMS)),
+                        StyledText(Quantities.duration(milliseconds: span.selfMS)),
+                    ])
+            }
+            if spans.count > Self.mostMatches {
+                table.addNote(StyledText("  … and \(spans.count - Self.mostMatches) more: mesh traces show \(id)", .dim))
+            }
+        }
+        return table.lines(width: width)
+    }
+
+    private static let mostMatches = 5
+
+    /// `mesh traces tail`: a line as it comes, in columns that do not depend on those before.
+    package static func tailLine(_ trace: TraceSummary, now: Timestamp, offset: Int64, width: Int?) -> StyledText {
+        var line = StyledText(String(trace.traceID.prefix(8)), .cyan)
+        line.append("  " + Quantities.clock(trace.startedAt, now: now, offset: offset) + "  ")
+        line = line + StyledText(trace.status.map(String.init) ?? "-", style(trace.status)).padded(to: 3) + "  "
+        line = line + StyledText(Quantities.duration(milliseconds: trace.durationMS)).padded(to: 6, alignment: .trailing) + "  "
+        line.append(DisplayWidth.printable(trace.route.isEmpty ? "(no root yet)" : trace.route))
+        let note = note(trace)
+        if !note.isEmpty { line.append("  " + DisplayWidth.printable(note), .yellow) }
+        return width.map { line.truncated(to: $0) } ?? line
+    }
+
     static func style(_ status: Int?) -> Style? {
         switch status {
         case .some(200..<400): .green

@@ -7,19 +7,32 @@ package enum Waterfall {
     private static let leastBar = 8
     private static let comfortableBar = 20
 
-    package static func lines(_ trace: TraceDetail, width: Int?) -> [StyledText] {
+    /// - Parameter showsAll: also what a long trace has too much of.
+    package static func lines(_ trace: TraceDetail, width: Int?, showsAll: Bool = false) -> [StyledText] {
         let analysis = TraceRows(trace)
         guard !analysis.rows.isEmpty else { return ["no spans"] }
+        let rows = showsAll ? analysis.rows : TraceFolding.fold(analysis.rows)
         let width = max(20, width ?? standardWidth)
         let places = decimalPlaces(total: analysis.total)
-        let layout = Layout(analysis.rows, width: width, places: places)
+        let layout = Layout(rows, width: width, places: places)
         var lines: [StyledText] = []
         var tier: String?
-        for row in analysis.rows {
-            lines.append(line(row, layout: layout, total: analysis.total, places: places, showsTier: !row.tier.isEmpty && row.tier != tier))
-            if !row.tier.isEmpty { tier = row.tier }
+        for row in rows {
+            switch row.kind {
+            case .event: lines.append(event(row, layout: layout, places: places, width: width))
+            case .folded: lines.append(folded(row, layout: layout, width: width))
+            default:
+                lines.append(line(row, analysis, layout: layout, places: places, showsTier: !row.tier.isEmpty && row.tier != tier))
+                if !row.tier.isEmpty { tier = row.tier }
+            }
         }
-        lines.append(StyledText("mesh + wire \(milliseconds(analysis.meshAndWire, places))", .dim))
+        var sum = "mesh + wire \(milliseconds(analysis.meshAndWire, places))"
+        if analysis.knowsCriticalPath, rows.contains(where: { $0.kind == .work && !isOnPath($0) }) {
+            sum += "   ▒ nothing waited for it"
+        }
+        if rows.count < analysis.rows.count { sum += "   … folded: --all shows all \(Quantities.grouped(trace.spans.count)) spans" }
+        lines.append(StyledText(sum, .dim).truncated(to: width))
+        lines += clocks(trace, places: places).flatMap { wrapped($0, width: width) }
         lines += why(trace, analysis, places: places).flatMap { wrapped($0, width: width) }
         return lines
     }
@@ -31,7 +44,8 @@ package enum Waterfall {
         var bar = leastBar
 
         /// The bar gets what the text leaves; where that is too little, the tiers go first, then names are cut, then the notes.
-        init(_ rows: [TraceRow], width: Int, places: Int) {
+        init(_ all: [TraceRow], width: Int, places: Int) {
+            let rows = all.filter { $0.kind != .event && $0.kind != .folded }
             tier = (rows.map { DisplayWidth.of($0.tier) }.max() ?? 0) + 2
             label = rows.map { $0.depth + DisplayWidth.of($0.label) + ($0.ordinal?.count ?? 0) }.max() ?? 0
             time = rows.map { milliseconds($0.duration, places).count }.max() ?? 1
@@ -45,25 +59,67 @@ package enum Waterfall {
         }
     }
 
-    private static func line(_ row: TraceRow, layout: Layout, total: Int64, places: Int, showsTier: Bool) -> StyledText {
+    private static func line(_ row: TraceRow, _ analysis: TraceRows, layout: Layout, places: Int, showsTier: Bool) -> StyledText {
         var line = StyledText()
         if layout.tier > 0 { line = StyledText(showsTier ? row.tier : "", .dim).padded(to: layout.tier) }
         line = line + StyledText(label(row, width: layout.label), row.kind == .backoff ? .dim : nil).padded(to: layout.label)
         line.append(" ")
         line = line + StyledText(milliseconds(row.duration, places)).padded(to: layout.time, alignment: .trailing)
         line.append(" ")
-        let (start, length) = cells(row, total: total, width: layout.bar)
+        let (start, length) = cells(row, total: analysis.total, width: layout.bar)
         line.append(String(repeating: " ", count: start))
         switch row.kind {
-        case .work: line.append(String(repeating: "█", count: length), .cyan)
+        case .work:
+            for cell in start..<start + length {
+                let isWaitedFor = !analysis.knowsCriticalPath || isCritical(cell, of: row, total: analysis.total, width: layout.bar)
+                line.append(isWaitedFor ? "█" : "▒", .cyan)
+            }
         case .failed: line.append(String(repeating: "▓", count: length), .red)
         case .backoff: line.append(String(repeating: "·", count: length), .yellow)
+        case .folded, .event: break
         }
         if let suffix = suffixText(row, places) {
             line.append(" ")
             line.append(suffix, row.kind == .failed ? .red : .dim)
         }
         return line
+    }
+
+    private static func isOnPath(_ row: TraceRow) -> Bool { row.critical.map { $0.length > 0 || row.duration == 0 } ?? false }
+
+    /// Whether the critical path is in the row at least at the middle of the cell, or anywhere in a row of one cell.
+    private static func isCritical(_ cell: Int, of row: TraceRow, total: Int64, width: Int) -> Bool {
+        guard let critical = row.critical, isOnPath(row) else { return false }
+        let length = cells(row, total: total, width: width).length
+        guard length > 1, critical.start > row.start || critical.end < row.end else { return true }
+        let middle = (Double(cell) + 0.5) / Double(width) * Double(total)
+        let position = min(max(middle, Double(row.start)), Double(max(row.start, row.end - 1)))
+        return position >= Double(critical.start) && position <= Double(critical.end)
+    }
+
+    /// What the code said within a span: when, since the begin of the trace, and what.
+    private static func event(_ row: TraceRow, layout: Layout, places: Int, width: Int) -> StyledText {
+        let indent = layout.tier + min(row.depth + 1, max(0, layout.label - 4))
+        let text = String(repeating: " ", count: indent) + "· \(milliseconds(row.start, places)) " + DisplayWidth.printable(row.label)
+        return StyledText(text, .dim).truncated(to: width)
+    }
+
+    private static func folded(_ row: TraceRow, layout: Layout, width: Int) -> StyledText {
+        let indent = layout.tier + min(row.depth, max(0, layout.label - 4))
+        let text = String(repeating: " ", count: indent) + DisplayWidth.printable(row.label) + (row.note.map { "   " + $0 } ?? "")
+        return StyledText(text, .dim).truncated(to: width)
+    }
+
+    /// How far the clocks of other hosts are off, and whether the bars take that into account.
+    private static func clocks(_ trace: TraceDetail, places: Int) -> [String] {
+        (trace.clocks ?? []).map { clock in
+            let offset = (clock.offsetMS < 0 ? "-" : "+") + Quantities.decimal(abs(clock.offsetMS), 2)
+            let error = Quantities.decimal(clock.errorMS, 2)
+            let services = clock.services.map { DisplayWidth.printable($0) }.joined(separator: ", ")
+            return clock.applied
+                ? "clocks: \(services) placed by \(offset)ms (±\(error)), as the hops allow"
+                : "clocks: \(services) would fit by \(offset)ms (±\(error)); times are as its host said, --deskew places it"
+        }
     }
 
     /// Indented by depth; the number of an attempt stays when the name is cut.

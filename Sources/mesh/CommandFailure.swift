@@ -24,7 +24,7 @@ struct CommandFailure: Error {
     }
 
     init(_ problem: Problem) {
-        self.init(problem.description, hint: problem.hint ?? "mesh ps")
+        self.init(problem.description, detail: problem.lines ?? [], hint: problem.hint ?? "mesh ps")
     }
 
     func report() {

@@ -35,8 +35,10 @@ struct DaemonClient: Sendable {
     }
 
     /// The body of a 2xx answer to a request that changes something.
-    func send(_ method: String, _ path: String, query: [(String, String)] = [], body: [UInt8]? = nil) throws -> [UInt8] {
-        var request = request(method, path, query: query, timeout: .seconds(10))
+    func send(
+        _ method: String, _ path: String, query: [(String, String)] = [], body: [UInt8]? = nil, timeout: Duration = .seconds(10)
+    ) throws -> [UInt8] {
+        var request = request(method, path, query: query, timeout: timeout)
         if let body {
             request.body = .bytes(body)
             request.headers.append(CurlHeader("Content-Type", AdminAPI.jsonType))
