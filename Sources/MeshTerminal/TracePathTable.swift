@@ -78,11 +78,14 @@ package enum TracePathTable {
         for line in report.lines {
             switch line.kind {
             case "service":
+                // What no trace waited for is not worth a line; the first is where the requests came in.
+                if !rows.isEmpty, max(line.typicalMS, line.slowMS) < 0.05 { continue }
+                // The gateway is alone in its tier, whose name says it.
+                let isAlone =
+                    rows.isEmpty && line.service == "gateway"
+                    && !report.lines.contains { $0.kind == "service" && $0.tier == line.tier && $0.service != line.service }
                 let isFirst = line.tier != tier
                 tier = line.tier
-                // The one service of the first tier is the gateway: its tier says it.
-                let isAlone =
-                    rows.isEmpty && !report.lines.contains { $0.kind == "service" && $0.tier == line.tier && $0.service != line.service }
                 rows.append(
                     Row(
                         tier: isFirst ? DisplayWidth.printable(line.tier ?? "") : "",
@@ -100,7 +103,8 @@ package enum TracePathTable {
     }
 
     private static func percentile(_ value: Double) -> String {
-        value == value.rounded() ? Quantities.decimal(value, 0) : Quantities.decimal(value, 1)
+        // 55.00000000000001 is what a share of 0.55 comes to.
+        abs(value - value.rounded()) < 0.01 ? Quantities.decimal(value, 0) : Quantities.decimal(value, 1)
     }
 
     private static func number(_ milliseconds: Double) -> String { Quantities.decimal(milliseconds, 1) }

@@ -29,8 +29,8 @@ struct TraceRow: Hashable, Sendable {
 /// The rows of one trace and the sums over them.
 ///
 /// A call is shown by its attempts, an attempt by the span of the one who served it; what lies between the caller's span and that of
-/// the callee is time of the mesh and the wire. Invariant: with nothing in parallel, all self times, backoffs, failed attempts and
-/// `meshAndWire` add up to `total`.
+/// the callee is time of the mesh and the wire, as far as it is on the critical path where that is known. Invariant: with nothing in
+/// parallel, all self times, backoffs, failed attempts and `meshAndWire` add up to `total`.
 struct TraceRows: Sendable {
     private(set) var rows: [TraceRow] = []
     private(set) var total: Int64 = 0
@@ -61,11 +61,23 @@ struct TraceRows: Sendable {
         knowsCriticalPath = ordered.contains { $0.criticalPath != nil }
         for root in roots { visit(root, depth: 0, isRoot: true) }
         total = rows.lazy.filter { $0.kind != .event }.map(\.end).max() ?? 0
-        meshAndWire = Interval.measure(gaps, without: busy)
+        meshAndWire = knowsCriticalPath ? ordered.reduce(0) { $0 + overhead($1) } : Interval.measure(gaps, without: busy)
     }
 
     private func interval(of span: TraceSpan) -> Interval {
         Interval(start: span.startUnixNano - origin, end: span.startUnixNano - origin + max(0, span.durationNS))
+    }
+
+    /// What the critical path spends in the span and not in who serves it; an injected fault plays that one.
+    private func overhead(_ span: TraceSpan) -> Int64 {
+        let isBetween =
+            switch span.kind {
+            case .call: true
+            case .attempt:
+                span.attributes["mesh.fault"] == nil && children[span.spanID]?.contains { $0.kind == .server } ?? false
+            default: false
+            }
+        return isBetween ? span.criticalPath?.ownNS ?? 0 : 0
     }
 
     /// Where the critical path runs, as far as it is within what is drawn of the span.

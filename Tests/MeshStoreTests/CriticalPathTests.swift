@@ -92,6 +92,35 @@ struct CriticalPathTests {
         #expect(own(story) == [1: 1, 2: 0, 3: 2, 4: 18, 5: 30, 6: 50])
     }
 
+    @Test func anInjectedFaultIsTimeOfTheOneItPlays() {
+        var story = Story(1)
+        story.add(Story.orders, .server, 1, under: nil, 0, 400)
+        story.call(Story.orders, to: Story.ledger, 2, under: 1, 10, 390)
+        story.add(Story.orders, .attempt, 3, under: 2, 10, 390) { span in
+            span.add(.destination, "ledger")
+            span.add(.destinationTier, "enterprise")
+            span.add(.fault, "delay 300ms")
+            span.add(.httpResponseStatusCode, 201)
+        }
+        story.add(Story.ledger, .server, 4, under: 3, 320, 380)
+        let analysis = story.analysis
+        #expect(analysis.parts[.service(tier: "enterprise", name: "ledger")] == .milliseconds(380))
+        #expect(analysis.parts[.service(tier: "domain", name: "orders")] == .milliseconds(20))
+        #expect(analysis.isComplete)
+        #expect(analysis.explanation().contains("a fault was injected at orders -> ledger: delay 300ms"))
+    }
+
+    @Test func nobodyWaitsForTheCopyOfARequest() {
+        var story = Story(1)
+        story.add(Story.gateway, .gateway, 1, under: nil, 0, 100)
+        story.call(Story.gateway, to: Story.orders, 2, under: 1, 10, 60)
+        story.add(Story.gateway, .call, 3, under: 1, 10, 95) { span in
+            span.add(.destination, "orders-next")
+            span.add(.mirror, true)
+        }
+        #expect(own(story) == [1: 50, 2: 50, 3: 0])
+    }
+
     // MARK: Clocks
 
     /// Orders on one host calls ledger on another, whose clock is ahead by so many milliseconds.

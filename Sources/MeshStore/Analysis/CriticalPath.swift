@@ -71,6 +71,8 @@ package struct CriticalPath: Hashable, Sendable {
         result.reserveCapacity(node.children.count)
         for position in node.children {
             let span = tree.nodes[position].span
+            // A copy of a request: its answer is thrown away.
+            if span.isTrue(.mirror) { continue }
             var child = Child(index: position, start: span.start.nanoseconds, end: span.end.nanoseconds, until: 0)
             if child.end > end, !isHop(node.span, span), child.end - end > sameMoment { continue }
             child.until = min(child.end, cut, losers[position] ?? .max)

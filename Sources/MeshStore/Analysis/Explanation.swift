@@ -62,9 +62,12 @@ extension TraceAnalysis {
 
     /// Trouble that somebody made on purpose is the first thing to know.
     private var fault: String? {
-        guard let span = tree.nodes.first(where: { $0.span.isTrue(.fault) })?.span else { return nil }
+        guard let (span, fault) = tree.nodes.lazy.compactMap({ node in node.span[.fault].map { (node.span, $0) } }).first else {
+            return nil
+        }
         let target = span.text(.destination).map { "\(span.origin.service) -> \($0)" } ?? span.origin.service
-        return "a fault was injected at \(target)"
+        // A true says only that there was one.
+        return fault == .bool(true) ? "a fault was injected at \(target)" : "a fault was injected at \(target): \(fault)"
     }
 
     private func isFailure(_ span: DecodedSpan) -> Bool { span.status == .error }

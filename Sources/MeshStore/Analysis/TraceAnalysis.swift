@@ -98,8 +98,8 @@ package struct TraceAnalysis: Hashable, Sendable {
                 let call = node.parent.map { tree.nodes[$0].span }
                 let isExternal = span.isTrue(.external) || call?.isTrue(.external) ?? false
                 let isAnsweredByMesh = node.children.contains { tree.nodes[$0].span.kind == .server }
-                if !isAnsweredByMesh, let destination {
-                    // No word from the other side: the time was spent waiting for it.
+                if !isAnsweredByMesh || span[.fault] != nil, let destination {
+                    // No word from the other side, or a fault that plays it: the time was spent waiting for it.
                     spentOn = (
                         destination,
                         span.text(.destinationTier) ?? call?.text(.destinationTier) ?? tierOfService[destination] ?? "outside"
@@ -117,11 +117,13 @@ package struct TraceAnalysis: Hashable, Sendable {
                     }
                 }
                 if span.isTrue(.retried) { retryCost += path.total[index] }
-                if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !isExternal, span[.flag] == nil {
+                if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !isExternal, span[.flag] == nil, span[.fault] == nil {
                     missing.append("the span of \(destination ?? "the service") under attempt \(number) of \(span.origin.service)")
                 }
             }
-            if time > .zero {
+            // A service that was reached stands in the list even when the path spends nothing in it.
+            let isReached = (span.kind == .gateway || span.kind == .server) && !isBelowRetried[index]
+            if time > .zero || isReached {
                 let part: Part =
                     isBelowRetried[index]
                     ? .retries : overhead > meshBefore ? .mesh : .service(tier: spentOn.tier, name: spentOn.service)
