@@ -3,7 +3,7 @@ import MeshModel
 import MeshStore
 import MeshTelemetry
 
-// Fills a trace store and asks it, so that both can be measured; docs/traces.md says how and what came out.
+// Fills a trace store and asks it, so that both can be measured; README.md beside this file says how and what came out.
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 

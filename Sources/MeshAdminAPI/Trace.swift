@@ -210,6 +210,10 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         package static let attempt = Kind(rawValue: "attempt")
         /// The wait before an attempt.
         package static let backoff = Kind(rawValue: "backoff")
+        /// The wait for a connection, or a place on one.
+        package static let queue = Kind(rawValue: "queue")
+        /// A call that was refused before it went anywhere.
+        package static let rejection = Kind(rawValue: "rejection")
         /// A piece of work inside a service, made by its author.
         package static let `internal` = Kind(rawValue: "internal")
     }

@@ -122,7 +122,7 @@ package struct DecodedSpan: Hashable, Sendable {
     }
 
     /// What OpenTelemetry's HTTP conventions ask for and the rest of the record says already.
-    private mutating func deriveAttributes() {
+    package mutating func deriveAttributes() {
         func add(_ key: AttributeKey, _ value: AttributeValue) {
             if self[key] == nil { attributes.append(Attribute(key.name, value)) }
         }

@@ -72,7 +72,7 @@ struct TraceRows: Sendable {
     private func overhead(_ span: TraceSpan) -> Int64 {
         let isBetween =
             switch span.kind {
-            case .call: true
+            case .call, .queue, .rejection: true
             case .attempt:
                 span.attributes["mesh.fault"] == nil && children[span.spanID]?.contains { $0.kind == .server } ?? false
             default: false
@@ -111,7 +111,9 @@ struct TraceRows: Sendable {
         switch span.kind {
         case .call: visitCall(span, depth: depth)
         case .attempt: visitAttempt(span, number: nil, depth: depth)
-        case .backoff: addBackoff(span, depth: depth)
+        case .backoff, .queue: addWait(span, depth: depth)
+        // Drawn as the failed call above it.
+        case .rejection: break
         default:
             let label = isRoot || span.kind == .internal ? Self.route(span.name) : span.service
             addWork(span, label: label, depth: depth, shownAs: nil, note: span.statusNote(over: isRoot ? 399 : 499))
@@ -205,13 +207,14 @@ struct TraceRows: Sendable {
         for child in below where child.spanID != server.spanID { visit(child, depth: depth + 1, isRoot: false) }
     }
 
-    private mutating func addBackoff(_ span: TraceSpan, depth: Int) {
+    private mutating func addWait(_ span: TraceSpan, depth: Int) {
         let shown = interval(of: span)
         busy.append(shown)
-        retryCost += shown.length
+        if span.kind == .backoff { retryCost += shown.length }
         rows.append(
             TraceRow(
-                tier: "", label: "backoff", depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil, selfTime: nil,
+                tier: "", label: span.kind.rawValue, depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil,
+                selfTime: nil,
                 critical: critical(span, within: shown))
         )
     }

@@ -113,6 +113,8 @@ package enum OTLPJSON {
             clock: text("mesh.clock").flatMap { UInt64($0, radix: 16) } ?? 0)
     }
 
+    private static let kinds = Dictionary(uniqueKeysWithValues: SpanKind.allCases.map { ($0 == .gateway ? "gateway" : $0.name, $0) })
+
     private static func decode(_ span: Span, _ origin: SpanOrigin) throws(OTLPImportError) -> DecodedSpan {
         guard let trace = TraceID(span.traceId.lowercased()) else { throw .badID(span.traceId) }
         guard let id = SpanID(digits: span.spanId) else { throw .badID(span.spanId) }
@@ -120,11 +122,9 @@ package enum OTLPJSON {
             throw .badTime(span.spanId)
         }
         var attributes = (span.attributes ?? []).map { DecodedSpan.Attribute($0.key, $0.value.attribute) }
-        let named: [String: SpanKind] = [
-            "gateway": .gateway, "server": .server, "call": .call, "attempt": .attempt, "backoff": .backoff, "internal": .internal,
-        ]
         var kind: SpanKind = span.kind == 2 ? .server : .internal
-        if let index = attributes.firstIndex(where: { $0.name == "mesh.kind" }), let ours = named[attributes[index].value.description] {
+        if let index = attributes.firstIndex(where: { $0.name == "mesh.kind" }), let ours = Self.kinds[attributes[index].value.description]
+        {
             kind = ours
             attributes.remove(at: index)
         }

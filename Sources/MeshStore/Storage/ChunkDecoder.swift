@@ -38,7 +38,10 @@ struct ChunkDecoder {
                 traceID: trace, spanID: SpanID(identity), parent: parent, origin: origin, kind: kind, name: "",
                 start: anchor.wall(at: start), monotonicStart: start, duration: duration,
                 status: SpanStatus(rawValue: head & 3) ?? .unset, isTruncated: head & 4 != 0)
-            if depth == .whole { try decodeItems(&items, into: &span) }
+            if depth == .whole {
+                try decodeItems(&items, into: &span)
+                span.deriveAttributes()
+            }
             spans.append(span)
         }
         for (span, position) in parents where first + position < spans.count { spans[span].parent = spans[first + position].spanID }
