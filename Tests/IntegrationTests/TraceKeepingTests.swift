@@ -75,7 +75,7 @@ extension RealProcesses {
                 kept[answer.trace] = true
                 let spans = trace["spans"] as? [[String: Any]] ?? []
                 let services = Set(spans.compactMap { $0["service"] as? String })
-                #expect(services == ["gateway", "relay", "echo"] && trace["complete"] as? Bool == true, "\(answer): \(services)")
+                #expect(services == Self.everyService && trace["complete"] as? Bool == true, "\(answer): \(services)")
             }
             let statistics = try mesh.statistics
             for answer in answers where answer.path != "/" {
@@ -112,6 +112,49 @@ extension RealProcesses {
             let cut = try #require(spans.first { $0["service"] as? String == "relay" && $0["kind"] as? String == "server" })
             #expect((cut["attributes"] as? [String: Any])?["error.type"] as? String == "process_ended")
             #expect(cut["status"] as? String == "error")
+        }
+
+        private static let everyService: Set<String> = ["gateway", "relay", "echo"]
+
+        /// The traces that are not stored whole, however long they are waited for.
+        private static func incomplete(_ answers: [Answer], in mesh: TestMesh) throws -> [Answer] {
+            try answers.filter { answer in
+                let isWhole = try Wait.until(15) {
+                    let found = try mesh.daemon("/v1/traces/\(answer.trace)")
+                    guard found.status == 200 else { return false }
+                    let trace = try mesh.object(found)
+                    let spans = trace["spans"] as? [[String: Any]] ?? []
+                    return trace["complete"] as? Bool == true && Set(spans.compactMap { $0["service"] as? String }) == everyService
+                }
+                return !isWhole
+            }
+        }
+
+        @Test func aKilledProcessLeavesWhatItHadFinished() throws {
+            let mesh = try TestMesh(Self.chain(keep: "all"))
+            try mesh.up()
+            let answers = Self.send(Array(repeating: "/", count: 100), to: try mesh.gateway)
+            for instance in try mesh.instances where instance["service"] as? String != "gateway" {
+                kill(Int32(try #require(instance["pid"] as? Int)), SIGKILL)
+            }
+            #expect(answers.count == 100)
+            #expect(try Self.incomplete(answers, in: mesh).isEmpty)
+        }
+
+        @Test func aKilledDaemonLosesAtMostTheLastSecond() throws {
+            let mesh = try TestMesh(Self.chain(keep: "all"))
+            try mesh.up()
+            let gateway = try mesh.gateway
+            let before = Self.send(Array(repeating: "/", count: 100), to: gateway)
+            let aSecondLater = ContinuousClock.now + .seconds(1)
+            #expect(Wait.until(5) { ContinuousClock.now > aSecondLater })
+            kill(try #require(mesh.daemonProcess), SIGKILL)
+            #expect(Wait.until(5) { mesh.daemonProcess == nil })
+            // Nobody reads these until the next daemon does.
+            let between = Self.send(Array(repeating: "/", count: 100), to: gateway)
+            try mesh.up()
+            #expect(before.count + between.count == 200)
+            #expect(try Self.incomplete(before + between, in: mesh).isEmpty)
         }
 
         @Test func aTraceThatIsAskedForIsKept() throws {
