@@ -29,7 +29,7 @@ struct DocumentDecoder {
     }
 
     private func traces(_ node: ConfigurationNode?) -> MeshDocument.Traces {
-        MeshDocument.Traces(
+        var traces = MeshDocument.Traces(
             storePath: node?[path: "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } },
             keeping: keeping(node?["keep"]),
             exports: (node?["export"]?.elements ?? []).compactMap { element in
@@ -39,6 +39,9 @@ struct DocumentDecoder {
             },
             // Spans of anybody who can reach it are believed, so that a port alone is one of this host only.
             otlpListen: node?["otlp_listen"].flatMap { $0.address(ofPortAlone: "127.0.0.1") })
+        if let age = node?[path: "store", "for"]?.duration { traces.storedFor = age }
+        if let bytes = node?[path: "store", "max"]?.size { traces.storedAtMost = Int64(bytes) }
+        return traces
     }
 
     private func keeping(_ node: ConfigurationNode?) -> TraceKeeping {

@@ -228,6 +228,9 @@ extension MeshDocument {
     package struct Traces: Hashable, Sendable {
         /// Absolute; nil for the place below the state folder.
         package var storePath: String?
+        package var storedFor = Timespan.seconds(86_400)
+        /// Bytes on disk; the oldest traces give way.
+        package var storedAtMost: Int64 = 1_000_000_000
         package var keeping: TraceKeeping
         /// Where kept traces are sent besides.
         package var exports: [Export]

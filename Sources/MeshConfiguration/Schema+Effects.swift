@@ -9,7 +9,7 @@ extension Schema {
         "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",
         "call.hedge", "call.tls",
-        "store.for", "store.max", "traces.export=https",
+        "store.path", "traces.export=https",
     ]
 
     /// Every key, as the table above names it.

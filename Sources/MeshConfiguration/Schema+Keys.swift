@@ -214,8 +214,8 @@ extension Schema {
             .store, "How traces are kept.",
             [
                 Key("path", .text, "The folder; below the state folder unless given."),
-                Key("for", .duration, standard: "24h", "How long."),
-                Key("max", .size, standard: "1GB", "How much."),
+                Key("for", .duration, standard: "24h", "How long, to the hour."),
+                Key("max", .size, standard: "1GB", "How much; the oldest give way."),
             ]),
     ]
 }

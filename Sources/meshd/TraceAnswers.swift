@@ -17,6 +17,7 @@ struct TraceAnswers: Sendable {
     /// Does from now on what mesh.yaml says of traces.
     func follow(_ traces: MeshDocument.Traces) {
         collector.setKeeping(traces.keeping)
+        store.setRetention(Retention(age: traces.storedFor, bytes: traces.storedAtMost))
         listener.follow(traces.otlpListen)
         exporter.follow(traces.exports)
     }

@@ -44,7 +44,7 @@ import Testing
                 sidecar: library
                 calls: [b]
               b: { tier: domain, url: ["http://127.0.0.1:9000", "http://127.0.0.1:9001"] }
-            traces: { store: { path: traces } }
+            traces: { store: { for: 12h, max: 64MB } }
             """)
         #expect(findings.rendered == "")
     }

@@ -85,11 +85,13 @@ import Testing
                 services: { a: { tier: edge, url: "http://127.0.0.1:1" } }
                 traces:
                   keep: { errors: 50%, retried: all, slower_than: 300ms, rest: 0.2 }
+                  store: { for: 2h, max: 64MB }
                   otlp_listen: 4318
                   export: ["http://collector:4318/otlp"]
                 """
             ).document?.traces)
         #expect(traces.keeping == TraceKeeping(errors: 0.5, slowerThan: .duration(.milliseconds(300)), rest: 0.2))
+        #expect(traces.storedFor == .seconds(7200) && traces.storedAtMost == 64_000_000)
         // Spans of anybody who can reach it are believed: a port alone is this host's.
         #expect(traces.otlpListen == .tcp(host: "127.0.0.1", port: 4318))
         #expect(traces.exports.map(\.text) == ["http://collector:4318/otlp"])
