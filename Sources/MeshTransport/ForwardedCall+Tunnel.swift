@@ -38,11 +38,6 @@ extension ForwardedCall {
         if tunnelEnds.service { endTunnel() } else { tunnel?.endOutput() }
     }
 
-    /// The client's connection is gone: in order where the service had ended before, else the call is cancelled as any other.
-    func sourceClosedTunnel() {
-        if tunnelEnds.service { sourceEndedTunnel() }
-    }
-
     /// The service sends no more; the client may go on.
     func upstreamEndedTunnel() {
         guard !isOver, !tunnelEnds.service else { return }

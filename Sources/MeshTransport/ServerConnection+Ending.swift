@@ -66,12 +66,12 @@ extension ServerConnection {
 
     // MARK: - Ending
 
-    /// Ends the connection after what was written; where the client may still be sending, it gets time to read the answer.
+    /// Ends the connection after what was written; a client that reads slowly has as long for it as a connection may be idle.
     func close() {
         guard !isClosed, let context else { return }
         writeOutput()
         reading = .discarding
-        loop.setTimer(self, due: loop.now + Self.lingerTime)
+        loop.setTimer(self, due: loop.now + loop.timeouts.idle)
         guard !writer.isEmpty(context) else {
             context.close(promise: nil)
             return
@@ -90,8 +90,12 @@ extension ServerConnection {
         reading = .discarding
         unread = nil
         isRequestPaused = false
-        loop.setTimer(self, due: loop.now + Self.lingerTime)
-        context.close(mode: .output, promise: nil)
+        loop.setTimer(self, due: loop.now + loop.timeouts.idle)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        context.close(mode: .output, promise: promise)
+        promise.futureResult.assumeIsolated().whenComplete { [self] _ in
+            if !isClosed { loop.setTimer(self, due: loop.tick() + Self.lingerTime) }
+        }
         recycleCall()
         updateReading()
     }

@@ -1,3 +1,4 @@
+internal import MeshExchange
 internal import MeshModel
 internal import NIOCore
 
@@ -34,13 +35,32 @@ extension ServerConnection {
         call?.sourceEndedTunnel()
     }
 
+    /// The connection is gone: in order where the service had ended before, else the call is cancelled as any other.
+    func closedInTunnel() {
+        guard let call, call.tunnelEnds.service else { return }
+        // The channel reads to the end of what the client sent, paused or not.
+        if let bytes = unread {
+            unread = nil
+            call.requestBody(bytes)
+        }
+        call.sourceEndedTunnel()
+    }
+
     /// The service sends no more: ends our side behind what was written.
     func endOutput() {
         guard !isClosed, let context else { return }
         writeOutput()
         let promise = context.eventLoop.makePromise(of: Void.self)
         outputEnd = promise.futureResult
-        context.close(mode: .output, promise: promise)
+        guard owesInputEnd else {
+            context.close(mode: .output, promise: promise)
+            return
+        }
+        // The client has ended its side, too: a channel that is then told to end its output drops what waits in it.
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: promise)
+        promise.futureResult.assumeIsolated().whenComplete { [self] _ in
+            if !isClosed { self.context?.close(promise: nil) }
+        }
     }
 
     /// Ends the connection behind what was written.
@@ -52,7 +72,7 @@ extension ServerConnection {
             return
         }
         reading = .discarding
-        loop.setTimer(self, due: loop.now + UpstreamConnection.tunnelEndTime)
+        loop.setTimer(self, due: loop.now + loop.timeouts.idle)
         outputEnd.assumeIsolated().whenComplete { [self] _ in
             if !isClosed { self.context?.close(promise: nil) }
         }

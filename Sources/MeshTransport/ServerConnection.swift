@@ -113,7 +113,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     func channelInactive(context: ChannelHandlerContext) {
         loop.tick()
         isChannelClosed = true
-        if reading == .tunnel { call?.sourceClosedTunnel() }
+        if reading == .tunnel { closedInTunnel() }
         reading = .discarding
         unread = nil
         discardOutput()

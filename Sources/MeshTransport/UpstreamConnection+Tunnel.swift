@@ -1,3 +1,4 @@
+internal import MeshExchange
 internal import MeshModel
 internal import NIOCore
 
@@ -29,15 +30,13 @@ extension UpstreamConnection {
         context.close(mode: .output, promise: promise)
     }
 
-    /// For a slow reader to take what was written before both sides ended: the idle time of a stream, since less would cut it off.
-    static let tunnelEndTime = Timespan.seconds(300)
-
-    /// Both sides have ended: closed as soon as the socket has all that was written, and in any case some time later.
+    /// Both sides have ended: closed as soon as the socket has all that was written. A service that reads no more holds it for as
+    /// long as a connection may be idle.
     func finishTunnel() {
         guard let context, case .leased = phase, call != nil else { return }
         call = nil
         phase = .draining(left: 0)
-        loop.setTimer(self, due: loop.now + Self.tunnelEndTime)
+        loop.setTimer(self, due: loop.now + loop.timeouts.idle)
         let written: EventLoopFuture<Void>
         if let outputEnd {
             written = outputEnd

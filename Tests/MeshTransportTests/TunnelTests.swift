@@ -75,13 +75,15 @@ import Testing
 
     @Test func bothSidesMaySendAtOnceAndMoreThanSocketsHold() async throws {
         let total = 40 << 20
+        let received = Guarded(0)
         let upstream = try ScriptedUpstream { socket, _ in
             _ = try socket.receive(until: "\r\n\r\n")
             try socket.send(Self.switching)
             let reader = Counter(of: socket)
             try socket.send([UInt8](repeating: 1, count: total))
             socket.shutdownWriting()
-            #expect(reader.wait() == total)
+            let count = reader.wait() ?? 0
+            received.withLock { $0 = count }
         }
         try await MeshUnderTest.run([upstream.address]) { mesh in
             let client = try mesh.connect()
@@ -91,7 +93,75 @@ import Testing
             try client.send([UInt8](repeating: 2, count: total))
             client.shutdownWriting()
             #expect(reader.wait() == total)
+            // The end of the mesh would cut off what is still under way.
+            #expect(eventually { received.withLock { $0 == total } })
         }
+    }
+
+    /// When the service has ended its side, the client's end closes the client's connection as a whole, while bytes wait here.
+    @Test func whatWaitsForASlowServiceOutlivesTheClient() async throws {
+        let total = 16 << 20
+        let hasClientEnded = Atomic<Bool>(false)
+        let received = Atomic<Int>(0)
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receive(until: "\r\n\r\n")
+            try socket.send(Self.switching)
+            socket.shutdownWriting()
+            let ahead = try socket.receive(count: total - (1 << 20)).count
+            _ = eventually { hasClientEnded.load(ordering: .acquiring) }
+            received.store(ahead + (socket.receiveToEnd() ?? []).count, ordering: .releasing)
+        }
+        try await MeshUnderTest.run([upstream.address]) { mesh in
+            let client = try mesh.connect()
+            try client.send(Self.asking)
+            _ = try client.receive(until: "\r\n\r\n")
+            #expect(client.receiveToEnd() == [])
+            try client.send([UInt8](repeating: 2, count: total))
+            client.shutdownWriting()
+            #expect(eventually { mesh.clientConnections == [0] })
+            hasClientEnded.store(true, ordering: .releasing)
+            #expect(eventually { received.load(ordering: .acquiring) == total })
+        }
+    }
+
+    /// The client has ended its side behind bytes that the service does not take yet, when the service ends its own.
+    @Test func whatWaitsForASlowClientOutlivesTheService() async throws {
+        let ofService = 16 << 20
+        let ofClient = 450 << 10
+        let hasServiceEnded = Atomic<Bool>(false)
+        let hasClientAll = Atomic<Bool>(false)
+        let received = Guarded(0)
+        let folder = NSTemporaryDirectory() + "mesh-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let upstream = try ScriptedUpstream(path: folder + "/up.sock") { socket, _ in
+            _ = try socket.receive(until: "\r\n\r\n")
+            try socket.send(Self.switching)
+            try socket.send([UInt8](repeating: 1, count: ofService))
+            socket.shutdownWriting()
+            hasServiceEnded.store(true, ordering: .releasing)
+            _ = eventually { hasClientAll.load(ordering: .acquiring) }
+            let count = socket.receiveToEnd()?.count ?? 0
+            received.withLock { $0 = count }
+        }
+        // Over Unix sockets, which hold less than the rest that is not read.
+        let rest = 250 << 10
+        let mesh = try await MeshUnderTest.start([upstream.address])
+        _ = try await mesh.runtime.listen(on: .address(.unix(path: folder + "/client.sock")), as: .gateway)
+        try await onThread {
+            let client = try RawSocket.connect(path: folder + "/client.sock")
+            try client.send(Self.asking)
+            _ = try client.receive(until: "\r\n\r\n")
+            try client.send([UInt8](repeating: 2, count: ofClient))
+            client.shutdownWriting()
+            let ahead = try client.receive(count: ofService - rest).count
+            #expect(eventually { hasServiceEnded.load(ordering: .acquiring) })
+            let count = client.receiveToEnd()?.count
+            #expect(count == ofService - ahead)
+            hasClientAll.store(true, ordering: .releasing)
+            #expect(eventually { received.withLock { $0 == ofClient } })
+        }
+        await mesh.runtime.shutDown()
     }
 
     @Test func aResetOnOneSideIsOneOnTheOther() async throws {
@@ -202,13 +272,13 @@ import Testing
     @Test func aTunnelOutlivesTheDeadlineAndEndsWithTheProcess() async throws {
         let upstream = try Self.doubling()
         var options = MeshUnderTest.Options()
-        options.policy.timeout = .milliseconds(200)
+        options.policy.timeout = .seconds(2)
         let mesh = try await MeshUnderTest.start([upstream.address], options)
         let client = try await onThread {
             let client = try mesh.connect()
             try client.send(Self.asking)
             _ = try client.receive(until: "\r\n\r\n")
-            usleep(300_000)
+            usleep(2_100_000)
             try client.send("x")
             #expect(try client.receive(count: 2) == Array("xx".utf8))
             return client
