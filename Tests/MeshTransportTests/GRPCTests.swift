@@ -108,8 +108,8 @@ import Testing
         }
         try await MeshUnderTest.run([upstream.address], options) { mesh in
             let client = try HTTP2Peer(mesh.connect(), mode: .client)
-            let silent = try call(client, timeout: "200m")
-            let begun = try call(client, timeout: "200m")
+            let silent = try call(client, timeout: "2S")
+            let begun = try call(client, timeout: "2S")
             let late = try client.message(silent)
             #expect(late.headers.first(name: "grpc-status") == "4")
             let cut = try client.message(begun)

@@ -128,7 +128,7 @@ import Testing
         let good = try ScriptedUpstream.answering { _ in "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood" }
         var options = MeshUnderTest.Options()
         // Endings that only a clock brings come soon; all others come long before.
-        options.policy.timeout = test.outcome == .answer(504) ? .milliseconds(300) : .seconds(20)
+        options.policy.timeout = test.outcome == .answer(504) ? .seconds(3) : .seconds(20)
         options.policy.streamIdleTimeout = .milliseconds(400)
         options.policy.breaker = nil
         let goodAddress = good.address
