@@ -46,7 +46,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         self.body = body
         if !source.bodyFollows { body.finish() }
         let request = makeRequest(source, body: BodyStream(body))
-        task = Task { [self] in
+        run { [self] in
             let result: Result<OutboundResponse, any Error>
             do {
                 result = .success(try await handler(request))
@@ -55,6 +55,16 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             }
             eventLoop.execute { self.handled(result) }
         }
+    }
+
+    private func run(_ work: @escaping @Sendable () async -> Void) {
+        guard loop.handlerPlacement.beginsOnLoop(now: loop.now) else {
+            task = Task(operation: work)
+            return
+        }
+        let began = loop.now
+        task = Task.immediate(operation: work)
+        loop.handlerPlacement.heldLoop(for: loop.tick() - began, now: loop.now)
     }
 
     private func makeRequest(_ source: RequestSource, body: BodyStream) -> InboundRequest {

@@ -44,6 +44,7 @@ final class TransportLoop: @unchecked Sendable {
     private var wake: Scheduled<Void>?
 
     private var freeCalls: [ForwardedCall] = []
+    var handlerPlacement = HandlerPlacement()
     /// Where requests are put together. Its storage is used again as soon as the socket has taken what was written.
     var requestOutput = ByteBuffer()
     /// The same for responses; `outputOwner` is the connection whose answer lies in it and was not written yet.
