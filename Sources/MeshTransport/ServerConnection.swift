@@ -101,6 +101,8 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
 
     func channelReadComplete(context: ChannelHandlerContext) {
         flushDelivered()
+        // Asked for from here it has a shorter way than the channel's own automatic read, which then does nothing.
+        if !isReadPaused { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -20,7 +20,11 @@ extension UpstreamConnection {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) { call?.flushResponse() }
+    func channelReadComplete(context: ChannelHandlerContext) {
+        call?.flushResponse()
+        // As on the client's side: shorter than the channel's automatic read.
+        if !isReadPaused { context.read() }
+    }
 
     private func read(_ input: ByteBuffer) {
         var bytes = input

@@ -62,7 +62,7 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
     /// Of a tunnel: our side was ended, behind what was written; done when the socket has it all.
     var outputEnd: EventLoopFuture<Void>?
 
-    private var isReadPaused = false
+    private(set) var isReadPaused = false
     private var canWrite = true
 
     /// Of the 1xx heads before the present response.
