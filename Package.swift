@@ -88,7 +88,7 @@ let package = Package(
         library("MeshTelemetry", ["MeshModel", "CMeshSystem", logging, metrics, tracing]),
         library(
             "MeshTransport",
-            ["MeshHTTP", "MeshExchange", "MeshTelemetry", httpTypes, nioCore, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
+            ["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem", httpTypes, nioCore, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
         library("MeshControlProtocol", ["MeshExchange"]),
         library(
             "MeshSidecar",

@@ -4,7 +4,7 @@ extension Schema {
     package static let withoutEffect: Set<String> = [
         "top.registry=etcd", "profile.registry=etcd", "profile.watch",
         "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
-        "gateway.trace_context", "gateway.access_log", "gateway.limits", "gateway.timeouts",
+        "gateway.trace_context", "gateway.access_log", "gatewayLimits.streams",
         "service.env_file", "service.secrets", "service.live", "service.startup", "limits.memory", "limits.cpu", "limits.files",
         "service.deploy", "service.on",
         "service.sidecar=process", "service.url=https",

@@ -71,7 +71,9 @@ extension Schema {
                 Key("fields", .integer(1...10_000), standard: "100", "Header fields of a request."),
                 Key("uri", .size, standard: "8KiB", "The target of a request."),
                 Key("body", Shape.size.or(.keywords("none")), standard: "none", "The body of a request."),
-                Key("connections", .integer(1...10_000_000), "Connections from clients at once."),
+                Key(
+                    "connections", .integer(1...10_000_000), standard: "3/4 of the descriptors",
+                    "Connections from clients at once; the others wait."),
                 Key("streams", .integer(1...100_000), standard: "100", "Streams of one HTTP/2 connection at once."),
             ]),
         MapShape(

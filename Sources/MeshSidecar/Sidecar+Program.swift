@@ -1,6 +1,7 @@
 import Glibc
 import MeshModel
 import MeshTelemetry
+import MeshTransport
 public import Metrics
 import ServiceLifecycle
 import Tracing
@@ -49,6 +50,7 @@ extension Sidecar {
     ) async {
         // A reader that goes away is an error to whom it concerns, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        DescriptorLimit.raise()
         SidecarLogging.bootstrap()
         do {
             let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)

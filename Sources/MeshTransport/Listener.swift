@@ -47,12 +47,17 @@ enum Listener {
     static let backlog: Int32 = 4096
 
     /// One socket takes the connections on the first loop and hands them to all loops in turn, so that the spread is even and a
-    /// port that somebody else has is noticed. Where descriptors run out, NIO's `AcceptBackoffHandler` pauses it.
+    /// port that somebody else has is noticed. `AcceptGate` pauses it before descriptors run out; where they do so all the same,
+    /// NIO's `AcceptBackoffHandler` does for a second.
     static func bind(_ target: ListenTarget, mode: InboundMode, runtime: MeshRuntime) async throws -> any Channel {
         let bootstrap = ServerBootstrap(group: runtime.loops[0].eventLoop, childGroup: runtime.group)
             .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelOption(.maxMessagesPerRead, value: 64)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptCounter(gate: runtime.gate))
+                }
+            }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

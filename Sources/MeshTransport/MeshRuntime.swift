@@ -16,6 +16,7 @@ package final class MeshRuntime: Sendable {
     let group: MultiThreadedEventLoopGroup
     let loops: [TransportLoop]
     let shared: SharedState
+    let gate: AcceptGate
     private let state: Guarded<State>
     private let nextLoop = Atomic<Int>(0)
 
@@ -39,6 +40,7 @@ package final class MeshRuntime: Sendable {
             TransportLoop(
                 eventLoop: eventLoop, index: index, snapshot: snapshot, recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
+        gate = AcceptGate(eventLoop: loops[0].eventLoop, limit: configuration.limits.connections)
         state = Guarded(State(snapshot: snapshot))
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
     }
@@ -57,6 +59,8 @@ package final class MeshRuntime: Sendable {
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
         let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
         for loop in loops { loop.eventLoop.execute { loop.install(snapshot, instances: instances) } }
+        let gate = gate
+        loops[0].eventLoop.execute { gate.limitChanged(to: configuration.limits.connections) }
     }
 
     package var inboundTraffic: InboundTraffic {

@@ -16,8 +16,6 @@ final class SharedState: Sendable {
     let mirrorsDropped = Atomic<Int>(0)
     /// How many requests this process works on at once.
     let seats = Seats()
-    /// Connections that clients have open.
-    let connections = Atomic<Int>(0)
 
     init(service: String, tier: String, resolver: NameResolver, replay: ReplayAccount) {
         self.service = service

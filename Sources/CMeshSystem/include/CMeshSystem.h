@@ -1,4 +1,4 @@
-// What process supervision needs of Linux and neither Swift nor glibc gives in a typed form.
+// What process supervision and the data plane need of Linux and neither Swift nor glibc gives in a typed form.
 //
 // Every function that can fail returns -1 and sets errno, unless it says otherwise. Descriptors are close-on-exec.
 // Addresses are text: "unix:PATH", "tcp:IPV4:PORT" or "tcp:[IPV6]:PORT"; hosts are numeric.
@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-// epoll and eventfd are not in Swift's Glibc module.
+// malloc_trim, epoll and eventfd are not in Swift's Glibc module.
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/types.h>

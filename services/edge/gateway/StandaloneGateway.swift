@@ -19,6 +19,7 @@ struct StandaloneGateway {
         // Before any thread is started, so that all of them leave these signals to this one.
         let signals = AwaitedSignals(SIGTERM, SIGINT, SIGHUP)
         guard let (document, gateway) = load(), let snapshot = document.snapshotConfiguration(revision: 1) else { return 1 }
+        DescriptorLimit.raise()
         let runtime: MeshRuntime
         do {
             let threads = arguments.threads ?? gateway.threads ?? ProcessInfo.processInfo.activeProcessorCount

@@ -1,0 +1,120 @@
+internal import NIOCore
+internal import Synchronization
+
+/// Keeps the connections that clients have open within a limit, by accepting no more: who comes then waits in the kernel's queue.
+///
+/// The limit is the snapshot's, and what the descriptors of the process leave room for, so that they do not run out. While it is
+/// reached the listening sockets are not watched, until a connection ends: waiting costs nothing.
+/// Invariant: everything but `closed` runs on one event loop, that of all listeners, which alone counts up; so the limit is never passed.
+final class AcceptGate: @unchecked Sendable {
+    /// Connections that are accepted in one go.
+    static let batch = 64
+
+    private let eventLoop: any EventLoop
+    private let descriptors: Int
+    private let memory = FreedMemory()
+    private let openCount = Atomic<Int>(0)
+    private let isPaused = Atomic<Bool>(false)
+    private var limit: Int
+    private var listeners: [ObjectIdentifier: any Channel] = [:]
+    private var currentBatch: Int
+
+    /// - Parameters:
+    ///   - limit: nil for none but that of the descriptors.
+    ///   - descriptors: what the process may have open for clients.
+    init(eventLoop: any EventLoop, limit: Int?, descriptors: Int = DescriptorLimit.forClients) {
+        self.eventLoop = eventLoop
+        self.descriptors = descriptors
+        self.limit = min(limit ?? .max, descriptors)
+        currentBatch = max(1, min(Self.batch, self.limit))
+    }
+
+    /// Connections that clients have open.
+    var open: Int { openCount.load(ordering: .relaxed) }
+
+    /// Takes another limit; connections above it stay.
+    func limitChanged(to limit: Int?) {
+        self.limit = min(limit ?? .max, descriptors)
+        batchEnded()
+        if open < self.limit { resume() } else { pause() }
+    }
+
+    fileprivate func listenerOpened(_ channel: any Channel) {
+        listeners[ObjectIdentifier(channel)] = channel
+        try? channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(currentBatch))
+        if open >= limit { pause() }
+    }
+
+    fileprivate func listenerClosed(_ channel: any Channel) { listeners[ObjectIdentifier(channel)] = nil }
+
+    fileprivate func accepted(_ connection: any Channel) {
+        let open = openCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+        memory.rose(to: open)
+        connection.closeFuture.whenComplete { [self] _ in closed() }
+        if open >= limit { pause() }
+    }
+
+    /// A batch of connections was accepted, or the limit has changed: the next one may hold what is left.
+    fileprivate func batchEnded() { setBatch(max(1, min(Self.batch, limit - open))) }
+
+    /// Any thread.
+    private func closed() {
+        let open = openCount.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
+        memory.fell(to: open)
+        if isPaused.load(ordering: .sequentiallyConsistent) { eventLoop.execute { [self] in resume() } }
+    }
+
+    private func pause() {
+        guard !isPaused.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        setListening(false)
+        // A connection that ended just before did not see the pause.
+        if openCount.load(ordering: .sequentiallyConsistent) < limit { resume() }
+    }
+
+    private func resume() {
+        guard open < limit, isPaused.exchange(false, ordering: .sequentiallyConsistent) else { return }
+        batchEnded()
+        setListening(true)
+    }
+
+    private func setListening(_ listens: Bool) {
+        for channel in listeners.values { try? channel.syncOptions?.setOption(.autoRead, value: listens) }
+    }
+
+    private func setBatch(_ batch: Int) {
+        guard batch != currentBatch else { return }
+        currentBatch = batch
+        for channel in listeners.values { try? channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(batch)) }
+    }
+}
+
+/// Counts what one listener accepts.
+///
+/// Position: next to the listening socket, before a connection gets its handlers on a loop of its own.
+final class AcceptCounter: ChannelInboundHandler, Sendable {
+    typealias InboundIn = any Channel
+
+    private let gate: AcceptGate
+
+    init(gate: AcceptGate) { self.gate = gate }
+
+    func channelActive(context: ChannelHandlerContext) {
+        gate.listenerOpened(context.channel)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        gate.listenerClosed(context.channel)
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        gate.accepted(unwrapInboundIn(data))
+        context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        gate.batchEnded()
+        context.fireChannelReadComplete()
+    }
+}
