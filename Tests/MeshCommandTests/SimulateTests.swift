@@ -5,12 +5,13 @@ import MeshConfiguration
 import MeshModel
 import MeshPolicy
 import MeshSimulation
+import TestSupport
 import Testing
 
 @testable import mesh
 
 /// `mesh simulate`, up to what it prints.
-@Suite struct SimulateTests {
+@Suite(.calculating) struct SimulateTests {
     private static let file = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/mesh.yaml"
 
     private func plan(_ troubles: [String] = [], route: String? = nil, work: [String: Timespan] = [:]) throws -> SimulationPlan {

@@ -2,11 +2,12 @@ import Glibc
 import MeshExchange
 import MeshModel
 import MeshPolicy
+import TestSupport
 import Testing
 
 /// What must not grow with the size of a mesh, in processor time of one thread: the least of many rounds, so that what else the
 /// machine does is left out.
-@Suite("The cost of a request does not grow", .serialized)
+@Suite("The cost of a request does not grow", .serialized, .calculating)
 struct CostTests {
     private static func processorTime() -> Int64 {
         var time = timespec()

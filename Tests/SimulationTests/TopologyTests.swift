@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What retries of several tiers make of one failure, with the engine of production in virtual time.
-@Suite("Whole meshes") struct TopologyTests {
+@Suite("Whole meshes", .calculating) struct TopologyTests {
     /// The gateway and two services, which all retry, before a leaf: three retrying hops.
     private func chain(
         policy: CallPolicy, load: Topology.Load = Topology.Load(perSecond: 200, lasts: .seconds(30), routes: [0]),
