@@ -61,7 +61,9 @@ struct TraceRows: Sendable {
         knowsCriticalPath = ordered.contains { $0.criticalPath != nil }
         for root in roots { visit(root, depth: 0, isRoot: true) }
         total = rows.lazy.filter { $0.kind != .event }.map(\.end).max() ?? 0
-        meshAndWire = knowsCriticalPath ? ordered.reduce(0) { $0 + overhead($1) } : Interval.measure(gaps, without: busy)
+        let faulty = Set(ordered.lazy.filter { $0.attributes["mesh.fault"] != nil }.map(\.spanID))
+        meshAndWire =
+            knowsCriticalPath ? ordered.reduce(0) { $0 + overhead($1, faulty) } : Interval.measure(gaps, without: busy)
     }
 
     private func interval(of span: TraceSpan) -> Interval {
@@ -69,12 +71,13 @@ struct TraceRows: Sendable {
     }
 
     /// What the critical path spends in the span and not in who serves it; an injected fault plays that one.
-    private func overhead(_ span: TraceSpan) -> Int64 {
+    private func overhead(_ span: TraceSpan, _ faulty: Set<String>) -> Int64 {
         let isBetween =
             switch span.kind {
-            case .call, .queue, .rejection: true
+            case .call, .rejection: true
+            case .queue: span.parentSpanID.map { !faulty.contains($0) } ?? true
             case .attempt:
-                span.attributes["mesh.fault"] == nil && children[span.spanID]?.contains { $0.kind == .server } ?? false
+                !faulty.contains(span.spanID) && children[span.spanID]?.contains { $0.kind == .server } ?? false
             default: false
             }
         return isBetween ? span.criticalPath?.ownNS ?? 0 : 0

@@ -102,6 +102,7 @@ struct CriticalPathTests {
             span.add(.fault, "delay 300ms")
             span.add(.httpResponseStatusCode, 201)
         }
+        story.add(Story.orders, .queue, 5, under: 3, 10, 310)
         story.add(Story.ledger, .server, 4, under: 3, 320, 380)
         let analysis = story.analysis
         #expect(analysis.parts[.service(tier: "enterprise", name: "ledger")] == .milliseconds(380))

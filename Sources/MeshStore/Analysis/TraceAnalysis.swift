@@ -92,7 +92,18 @@ package struct TraceAnalysis: Hashable, Sendable {
             var spentOn = (service: span.origin.service, tier: span.origin.tier)
             switch span.kind {
             case .gateway, .server, .internal: spend(time, service: span.origin.service, tier: span.origin.tier)
-            case .call, .queue, .rejection: overhead += time
+            case .queue:
+                // An injected delay is waited for before the request goes out, in the place of the one called.
+                if let attempt = node.parent.map({ tree.nodes[$0] }), attempt.span[.fault] != nil,
+                    let played = attempt.span.text(.destination)
+                {
+                    let call = attempt.parent.map { tree.nodes[$0].span }
+                    spentOn = (played, call?.text(.destinationTier) ?? tierOfService[played] ?? "outside")
+                    spend(time, service: spentOn.service, tier: spentOn.tier)
+                } else {
+                    overhead += time
+                }
+            case .call, .rejection: overhead += time
             case .backoff: backoff += time
             case .attempt:
                 let call = node.parent.map { tree.nodes[$0].span }
