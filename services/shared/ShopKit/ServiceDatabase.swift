@@ -12,18 +12,21 @@ package enum ServiceDatabase {
         var configuration = Configuration()
         // Several replicas start at once, and each of them migrates.
         configuration.busyMode = .timeout(10)
-        let pool = try DatabasePool(path: "\(folder)/service.sqlite", configuration: configuration)
-        try whileAlone(in: folder) { try migrations.migrate(pool) }
-        return pool
+        return try whileAlone(in: folder) {
+            let pool = try DatabasePool(path: "\(folder)/service.sqlite", configuration: configuration)
+            try migrations.migrate(pool)
+            return pool
+        }
     }
 
-    /// One process at a time: a migration looks at what is there before it takes the database's own lock.
-    private static func whileAlone(in folder: String, _ work: () throws -> Void) throws {
+    /// One process at a time: SQLite does not wait for another's lock when it turns to WAL, and a migration looks at what is there before
+    /// it takes the database's own lock.
+    private static func whileAlone<Result>(in folder: String, _ work: () throws -> Result) throws -> Result {
         let lock = Glibc.open("\(folder)/migration.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         defer { close(lock) }
         guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
             throw DatabaseError(message: "can't lock \(folder): \(String(cString: strerror(errno)))")
         }
-        try work()
+        return try work()
     }
 }
