@@ -150,6 +150,47 @@ int mesh_packet_accept(int listener) {
 
 int mesh_packet_pair(int pair[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair); }
 
+enum { descriptor_limit = 8 };
+
+union descriptor_space {
+    struct cmsghdr alignment;
+    char bytes[CMSG_SPACE(descriptor_limit * sizeof(int))];
+};
+
+int mesh_descriptors_send(int connection, const void *message, size_t length, const int *descriptors, size_t count) {
+    if (count > descriptor_limit) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct iovec text = {(void *)message, length};
+    union descriptor_space space = {0};
+    struct msghdr header = {.msg_iov = &text, .msg_iovlen = 1};
+    if (count > 0) {
+        header.msg_control = space.bytes;
+        header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        *rights = (struct cmsghdr){.cmsg_len = CMSG_LEN(count * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
+    }
+    return sendmsg(connection, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+ssize_t mesh_descriptors_receive(int connection, void *message, size_t capacity, int descriptors[8], size_t *count) {
+    struct iovec text = {message, capacity};
+    union descriptor_space space;
+    struct msghdr header = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = space.bytes, .msg_controllen = sizeof space.bytes};
+    *count = 0;
+    ssize_t length = recvmsg(connection, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0) return -1;
+    for (struct cmsghdr *rights = CMSG_FIRSTHDR(&header); rights; rights = CMSG_NXTHDR(&header, rights)) {
+        if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
+        size_t received = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(descriptors, CMSG_DATA(rights), received * sizeof(int));
+        *count = received;
+    }
+    return length;
+}
+
 int mesh_peer(int descriptor, pid_t *process, uid_t *user) {
     struct ucred peer;
     socklen_t size = sizeof peer;

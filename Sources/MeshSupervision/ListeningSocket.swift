@@ -13,6 +13,18 @@ package final class ListeningSocket: Sendable {
         self.address = address
     }
 
+    /// A descriptor of a socket that listens already; nil, and closed, if it is none.
+    package convenience init?(taking descriptor: Int32) {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard mesh_listener_address(descriptor, &buffer, buffer.count) == 0,
+            let address = Self.read(buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) })
+        else {
+            close(descriptor)
+            return nil
+        }
+        self.init(descriptor: descriptor, address: address)
+    }
+
     deinit { close(descriptor) }
 
     package static func bind(_ address: SocketAddress, backlog: Int32 = 1024) throws(ListenError) -> ListeningSocket {

@@ -31,11 +31,20 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
     package var restart: RestartPolicy
     /// From SIGTERM to SIGKILL.
     package var stopGrace: Timespan
+    /// What is run, by its content; nil where that is not known.
+    package var build: String?
+    /// Where that build lies, if no longer where the first argument says. It makes no difference to the process.
+    package var program: String?
+    /// Differs where the same thing is to be started anew.
+    package var generation: UInt64?
+    /// It listens on the very sockets of another replica of its service, where one holds them: a fixed address can be had once only.
+    package var sharesListeners: Bool?
 
     package init(
         service: String, tier: String = "", replica: String, version: String? = nil, arguments: [String], workingFolder: String,
         environment: [String: String] = [:], listen: [Listen] = [], listenersOnExit: IncarnationSpecification.ListenersOnExit = .hold,
-        probes: ProbeSet = ProbeSet(), restart: RestartPolicy = RestartPolicy(), stopGrace: Timespan = .seconds(15)
+        probes: ProbeSet = ProbeSet(), restart: RestartPolicy = RestartPolicy(), stopGrace: Timespan = .seconds(15),
+        build: String? = nil, generation: UInt64? = nil, sharesListeners: Bool? = nil
     ) {
         self.service = service
         self.tier = tier
@@ -49,17 +58,35 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
         self.probes = probes
         self.restart = restart
         self.stopGrace = stopGrace
+        self.build = build
+        self.generation = generation
+        self.sharesListeners = sharesListeners
     }
 
     /// Whether what was started from this may go on where `wanted` is wanted.
     ///
-    /// What happens to its sockets at its end depends on how many others there are; that a peer comes or goes is no reason to
-    /// restart it, and its next incarnation has the new answer.
-    package func mayGoOn(as wanted: ReplicaSpec) -> Bool {
-        var wanted = wanted
-        wanted.listenersOnExit = listenersOnExit
-        return self == wanted
+    package func mayGoOn(as wanted: ReplicaSpec) -> Bool { difference(to: wanted) == nil }
+
+    /// Why what was started from this can't go on as `wanted`, in a few words; nil if it can.
+    ///
+    /// How it is watched, restarted and ended is the supervisor's business, and no reason to replace a process. What happens to its
+    /// sockets at its end depends on how many others there are; its next incarnation has the new answer.
+    package func difference(to wanted: ReplicaSpec) -> String? {
+        if arguments.first != wanted.arguments.first { return "another program: \(wanted.arguments.first ?? "")" }
+        if arguments != wanted.arguments { return "other arguments" }
+        if build != wanted.build, build != nil, wanted.build != nil { return "a new build of \(wanted.programName)" }
+        if workingFolder != wanted.workingFolder { return "another folder" }
+        if listen != wanted.listen { return "other addresses" }
+        if environment != wanted.environment {
+            let names = Set(environment.keys).union(wanted.environment.keys).filter { environment[$0] != wanted.environment[$0] }
+            // Names only: values may be secret.
+            return "other environment: \(names.sorted().joined(separator: ", "))"
+        }
+        if (generation ?? 0) != (wanted.generation ?? 0) { return "a restart was asked for" }
+        return service == wanted.service && tier == wanted.tier && version == wanted.version ? nil : "another place in the mesh"
     }
+
+    private var programName: String { arguments.first?.split(separator: "/").last.map(String.init) ?? "it" }
 }
 
 /// One replica as it is.
@@ -88,6 +115,12 @@ package struct ReplicaSnapshot: Hashable, Sendable {
     package var reason: String?
     /// What runs was started from another specification than the one wanted now.
     package var isOutdated: Bool
+    /// What the incarnation that lives was started from; what is wanted where none lives.
+    package var specification: ReplicaSpec
+    /// Since when it has been ready; nil if it is not.
+    package var readySince: Instant?
+    /// A start failed, or it began to crash in a loop, since it was last asked for.
+    package var hasFailed: Bool
 
     package var lastErrorLine: String? { lastExit.flatMap { $0.lastErrorLine.isEmpty ? nil : $0.lastErrorLine } }
 }

@@ -12,6 +12,8 @@ package final class ShimClient: Sendable {
     private let continuation: AsyncStream<ShimEvent>.Continuation
     /// -1 once closed.
     private let connection: Guarded<Int32>
+    /// Who waits for copies of the listeners.
+    private let sharing = Guarded<CheckedContinuation<[ListeningSocket], Never>?>(nil)
 
     private init(folder: InstanceFolder, connection: Int32, process: ProcessHandle?) {
         self.folder = folder
@@ -70,6 +72,31 @@ package final class ShimClient: Sendable {
         }
     }
 
+    /// Copies of the sockets that the shim listens on, for another shim beside it; none if it does not answer by then.
+    package func sharedListeners(by deadline: Instant) async -> [ListeningSocket] {
+        let alarm = Task {
+            try await SystemClock.sleep(until: deadline)
+            self.shared([])
+        }
+        defer { alarm.cancel() }
+        return await withCheckedContinuation { continuation in
+            let earlier = sharing.withLock { waiting in
+                defer { waiting = continuation }
+                return waiting
+            }
+            earlier?.resume(returning: [])
+            send(.shareListeners)
+        }
+    }
+
+    private func shared(_ listeners: [ListeningSocket]) {
+        let waiting = sharing.withLock { waiting in
+            defer { waiting = nil }
+            return waiting
+        }
+        waiting?.resume(returning: listeners)
+    }
+
     /// Leaves the shim to itself; `lost` follows.
     package func disconnect() {
         connection.withLock { connection in
@@ -93,10 +120,14 @@ package final class ShimClient: Sendable {
 
     private func receive(on descriptor: Int32) async {
         var buffer = [UInt8](repeating: 0, count: 8192)
+        var descriptors = [Int32](repeating: -1, count: 8)
         reading: while await Reactor.shared.wait(descriptor, for: .readable) == .ready {
             while true {
-                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-                if count > 0 {
+                var received = 0
+                let count = mesh_descriptors_receive(descriptor, &buffer, buffer.count, &descriptors, &received)
+                if count > 0, buffer.starts(with: "listeners ".utf8) {
+                    shared(descriptors.prefix(received).compactMap(ListeningSocket.init(taking:)))
+                } else if count > 0 {
                     if let event = ShimEvent(String(decoding: buffer[..<count], as: UTF8.self)) { continuation.yield(event) }
                 } else if count < 0 && errno == EINTR {
                     continue
@@ -108,6 +139,7 @@ package final class ShimClient: Sendable {
             }
         }
         Reactor.shared.forget(descriptor)
+        shared([])
         connection.withLock { connection in
             close(connection)
             connection = -1

@@ -10,6 +10,8 @@ package enum ShimCommand: Hashable, Sendable {
     case stop(grace: Timespan)
     case closeListeners
     case openListeners
+    /// Answered with copies of the open listeners.
+    case shareListeners
     /// Refused while an incarnation lives.
     case exit
     case describe
@@ -21,6 +23,7 @@ package enum ShimCommand: Hashable, Sendable {
         case .stop(let grace): "stop grace_ms=\(grace.milliseconds)"
         case .closeListeners: "listeners close"
         case .openListeners: "listeners open"
+        case .shareListeners: "listeners share"
         case .exit: "exit"
         case .describe: "state"
         }

@@ -24,6 +24,7 @@ final class Slot {
     var lastSample: ProcessSample?
     /// A start failed, or it began to crash in a loop, since it was last asked for.
     var startHasFailed = false
+    var readySince: Instant?
     /// Being taken in or removed: others wait.
     var isBusy = false
 
@@ -45,7 +46,8 @@ final class Slot {
         }
     }
 
-    func note(_ report: ReplicaMachine.Report) {
+    func note(_ report: ReplicaMachine.Report, _ now: Instant) {
+        readySince = machine.state == .ready ? readySince ?? now : nil
         switch report {
         case .startFailed, .waiting(_, crashLoop: true): startHasFailed = true
         case .ready: startHasFailed = false
@@ -98,8 +100,10 @@ final class Slot {
         }
         var snapshot = ReplicaSnapshot(
             service: spec.service, tier: spec.tier, replica: spec.replica, state: machine.state, addresses: addresses,
-            restarts: machine.restarts, failures: machine.failures, isOutdated: isOutdated)
+            restarts: machine.restarts, failures: machine.failures, isOutdated: isOutdated,
+            specification: processID == nil ? spec : running ?? spec, hasFailed: startHasFailed)
         snapshot.version = version
+        snapshot.readySince = readySince
         snapshot.instance = instance
         snapshot.processID = processID
         snapshot.processStartTime = processStartTime

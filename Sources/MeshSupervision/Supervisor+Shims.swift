@@ -132,19 +132,39 @@ extension Supervisor {
 
     // MARK: Start
 
-    func bind(_ slot: Slot) throws(StartError) {
+    func bind(_ slot: Slot) async throws(StartError) {
         guard slot.sockets.isEmpty else { return }
+        let shared = await listenersOfPeer(of: slot)
+        guard isCurrent(slot), slot.sockets.isEmpty else { return }
         let wanted = slot.spec.listen.enumerated().map { index, listen in
             // A port that the kernel chose once stays.
             if case .tcp(_, 0) = listen.address, index < slot.addresses.count { return slot.addresses[index] }
             return listen.address
         }
         do {
-            slot.sockets = try wanted.map { address throws(ListenError) in try ListeningSocket.bind(address) }
+            slot.sockets = try wanted.enumerated().map { index, address throws(ListenError) in
+                if let socket = shared[slot.spec.listen[index]] { return socket }
+                return try ListeningSocket.bind(address)
+            }
             slot.addresses = slot.sockets.map(\.address)
         } catch {
             throw .listen(error)
         }
+    }
+
+    /// What another replica of its service listens on, by what was asked for, where the two are to share it.
+    private func listenersOfPeer(of slot: Slot) async -> [ReplicaSpec.Listen: ListeningSocket] {
+        guard slot.spec.sharesListeners == true else { return [:] }
+        var found: [ReplicaSpec.Listen: ListeningSocket] = [:]
+        for peer in slots.values.sorted(by: { $0.spec.replica < $1.spec.replica })
+        where peer !== slot && peer.spec.service == slot.spec.service {
+            let listen = (peer.running ?? peer.spec).listen
+            guard let client = peer.client, !Set(listen).isDisjoint(with: slot.spec.listen) else { continue }
+            let sockets = await client.sharedListeners(by: SystemClock.now() + configuration.answerTimeout)
+            guard sockets.count == listen.count else { continue }
+            for (listen, socket) in zip(listen, sockets) where found[listen] == nil { found[listen] = socket }
+        }
+        return found
     }
 
     func startIncarnation(of slot: Slot) async {
@@ -155,7 +175,7 @@ extension Supervisor {
         var failure: String?
         if slot.client == nil {
             do {
-                try bind(slot)
+                try await bind(slot)
                 if case .failure(let reason) = await launch(slot) { failure = reason }
             } catch {
                 failure = "\(error)"
@@ -166,7 +186,8 @@ extension Supervisor {
             let instance = mintInstance()
             slot.instance = instance
             let specification = IncarnationSpecification(
-                instance: instance, arguments: slot.spec.arguments, workingFolder: slot.spec.workingFolder,
+                instance: instance, arguments: slot.spec.program.map { [$0] + slot.spec.arguments.dropFirst() } ?? slot.spec.arguments,
+                workingFolder: slot.spec.workingFolder,
                 environment: slot.spec.environment, listenersOnExit: slot.spec.listenersOnExit)
             do { try Files.replace(slot.folder.specification, with: specification.encoded) } catch { failure = "\(error)" }
         }

@@ -58,7 +58,11 @@ package actor Supervisor {
         }
         guard let slot = slots[spec.replica] else { return }
         slot.spec = spec
-        if slot.client == nil, !slot.machine.mayLive { try bind(slot) }
+        if slot.running?.mayGoOn(as: spec) == true {
+            slot.running = spec
+            slot.machine.adoptPolicies(probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace)
+        }
+        if slot.client == nil, !slot.machine.mayLive { try await bind(slot) }
         slot.startHasFailed = false
         apply(slot.machine.startRequested(SystemClock.now()), to: slot)
         save(slot)
@@ -89,6 +93,13 @@ package actor Supervisor {
     package func reported(_ instance: InstanceID, isReady: Bool, reason: String = "it said so") {
         guard let slot = slots.values.first(where: { $0.instance == instance }) else { return }
         apply(slot.machine.reported(isReady: isReady, SystemClock.now(), why: reason), to: slot)
+    }
+
+    /// Whether an instance's own word makes it ready, and nothing else does.
+    package func waitsForReport(of instance: InstanceID) -> Bool {
+        guard let slot = slots.values.first(where: { $0.instance == instance }) else { return false }
+        if case .reported = slot.machine.probes.ready { return true }
+        return false
     }
 
     /// Leaves everything running to a daemon that comes later.
@@ -125,7 +136,21 @@ package actor Supervisor {
         return replicas.compactMap { snapshot(of: $0) }
     }
 
+    /// Grows whenever something about a replica has changed.
+    package var changes: UInt64 { changeCounter.value }
+
+    /// Waits until something has changed since `changes` was read, or until the deadline.
+    package func changed(since count: UInt64, by deadline: Instant) async {
+        let counter = changeCounter
+        await wait(until: deadline) { _ in counter.value != count }
+    }
+
     // MARK: Watching
+
+    private final class Counter {
+        var value: UInt64 = 0
+    }
+    private let changeCounter = Counter()
 
     private struct Watcher {
         var isTrue: ([String: Slot]) -> Bool
@@ -153,6 +178,7 @@ package actor Supervisor {
     private func giveUp(_ number: UInt64) { watchers.removeValue(forKey: number)?.continuation.resume() }
 
     func tellWatchers() {
+        changeCounter.value += 1
         for (number, watcher) in watchers where watcher.isTrue(slots) {
             watchers[number] = nil
             watcher.continuation.resume()
@@ -171,7 +197,7 @@ package actor Supervisor {
             case .recoverShim: Task { await self.recover(slot, replacing: false) }
             case .replaceShim: Task { await self.recover(slot, replacing: true) }
             case .report(let report):
-                slot.note(report)
+                slot.note(report, SystemClock.now())
                 switch report {
                 case .ready, .unready: save(slot)
                 default: break

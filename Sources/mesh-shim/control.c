@@ -101,6 +101,10 @@ void control_read(int index) {
             return;
         }
         message[length] = 0;
+        if (strcmp(message, "listeners share") == 0) {
+            listeners_share(clients[index]);
+            continue;
+        }
         if (obey(message) < 0) {
             char answer[256];
             snprintf(answer, sizeof answer, "refused errno=%d command=%.100s", errno, message);

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,6 +39,15 @@ void listeners_take_from(int pidfd) {
         if (mesh_listener_address(copy, address, sizeof address) == 0 && strcmp(address, listener->address) == 0) listener->descriptor = copy;
         else close(copy);
     }
+}
+
+void listeners_share(int client) {
+    int descriptors[listener_limit], count = 0;
+    char message[64];
+    for (int i = 0; i < options.listener_count; i++)
+        if (options.listeners[i].descriptor >= 0) descriptors[count++] = options.listeners[i].descriptor;
+    int length = snprintf(message, sizeof message, "listeners count=%d", count);
+    mesh_descriptors_send(client, message, (size_t)length, descriptors, (size_t)count);
 }
 
 void listeners_unlink(void) {

@@ -47,6 +47,8 @@ void listeners_close(void);
 int listeners_open(void);
 void listeners_take_from(int pidfd);
 void listeners_unlink(void);
+/// Hands copies of the open listeners to a client, for another shim that is to listen beside this one.
+void listeners_share(int client);
 const char *listeners_state(void);
 
 // output.c: what the service says, into `log`

@@ -90,6 +90,10 @@ int mesh_packet_connect(const char *path);
 /// The next connection, or -1 with EAGAIN.
 int mesh_packet_accept(int listener);
 int mesh_packet_pair(int pair[_Nonnull 2]);
+/// Sends one message with up to 8 descriptors, which stay open here.
+int mesh_descriptors_send(int connection, const void *message, size_t length, const int *_Nullable descriptors, size_t count);
+/// Receives one message without waiting, and the descriptors that came with it, which are the caller's to close; as `recv`.
+ssize_t mesh_descriptors_receive(int connection, void *message, size_t capacity, int descriptors[_Nonnull 8], size_t *count);
 /// Who is at the other end of a Unix socket.
 int mesh_peer(int descriptor, pid_t *process, uid_t *user);
 /// Opens (and makes, 0600) and locks a file for as long as the descriptor is open; EWOULDBLOCK if another process holds it.
