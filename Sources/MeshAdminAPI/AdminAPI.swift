@@ -4,6 +4,8 @@
 /// |---|---|
 /// | `GET /v1/status` | `DaemonStatus` |
 /// | `POST /v1/up` with `UpRequest` | JSON lines of `UpEvent`, until `finished` or `failed` |
+/// | `POST /v1/plan` with `UpRequest` | `DeploymentPlanAnswer` |
+/// | `POST /v1/changes` with `ChangeRequest` | as `POST /v1/up` |
 /// | `POST /v1/down[?now=true]` | JSON lines of `DownEvent`, until `finished`; the daemon ends afterwards |
 /// | `GET /v1/instances` | `[InstanceStatus]` |
 /// | `GET /v1/logs?service=&instance=&lines=&follow=true` | JSON lines of `LogLine`; with `follow` without an end |
@@ -38,6 +40,8 @@ package enum AdminAPI {
     package enum Path {
         package static let status = "/v1/status"
         package static let up = "/v1/up"
+        package static let plan = "/v1/plan"
+        package static let changes = "/v1/changes"
         package static let down = "/v1/down"
         package static let instances = "/v1/instances"
         package static let logs = "/v1/logs"

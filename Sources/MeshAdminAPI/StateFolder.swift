@@ -31,6 +31,10 @@ package struct StateFolder: Hashable, Sendable {
     package var revision: String { path + "/revision.json" }
     package var instances: String { path + "/instances" }
     package var data: String { path + "/data" }
+    /// What was applied, for `mesh rollback` and for a daemon that comes back.
+    package var deployments: String { path + "/deployments.json" }
+    /// Programs as they were when they were started.
+    package var builds: String { path + "/builds" }
     package var traces: String { path + "/traces" }
     /// What a request names in `mesh-keep` so that its trace is kept: who may read this file may ask for that.
     package var keepKey: String { path + "/keep.key" }

@@ -54,7 +54,18 @@ package enum UpEvent: Hashable, Sendable {
     }
 
     package struct ServiceChange: Hashable, Sendable, Codable {
-        package enum Action: String, Hashable, Sendable, Codable { case start, restart, stop, scale, update }
+        package enum Action: String, Hashable, Sendable, Codable {
+            /// Processes where none ran.
+            case start
+            /// New processes beside the old ones, which go when those are healthy.
+            case replace
+            /// All old processes end before new ones start.
+            case restart
+            case stop
+            case scale
+            /// Other rules for processes that go on.
+            case update = "live"
+        }
 
         package var service: String
         package var action: Action

@@ -121,8 +121,9 @@ extension DocumentDecoder {
         }
         return MeshDocument.Service(
             name: entry.key, mark: entry.keyMark, tier: node["tier"]?.name ?? "", tierMark: node["tier"]?.mark ?? entry.keyMark,
-            runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]), restart: restart(node["restart"]),
-            inFlight: inFlight(node[path: "limits", "in_flight"]))
+            runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]),
+            liveness: node["live"].map(probe), startup: node["startup"].map(probe), restart: restart(node["restart"]),
+            inFlight: inFlight(node[path: "limits", "in_flight"]), deploy: deploy(node["deploy"]))
     }
 
     private func runtime(of node: ConfigurationNode, at mark: SourceMark) -> MeshDocument.Service.Runtime {
@@ -180,6 +181,30 @@ extension DocumentDecoder {
         probe.failures = node["failures"]?.integer(1...1000) ?? probe.failures
         probe.within = node["within"]?.duration ?? probe.within
         return probe
+    }
+
+    private func deploy(_ node: ConfigurationNode?) -> MeshDocument.Deploy {
+        var deploy = MeshDocument.Deploy()
+        guard let node else { return deploy }
+        let canary = node["canary"]
+        switch node["strategy"]?.text ?? (canary == nil ? "rolling" : "canary") {
+        case "recreate": deploy.strategy = .recreate
+        case "blue_green": deploy.strategy = .blueGreen
+        case "canary":
+            let steps = (canary?.list ?? canary?["steps"]?.list ?? []).compactMap(\.share)
+            deploy.strategy = .canary(
+                steps: steps.isEmpty ? MeshDocument.Deploy.standardCanarySteps : steps, pause: canary?["pause"]?.duration ?? .seconds(60))
+        default: break
+        }
+        deploy.maxSurge = bound(node["max_surge"]) ?? deploy.maxSurge
+        deploy.maxUnavailable = bound(node["max_unavailable"]) ?? deploy.maxUnavailable
+        deploy.minHealthyTime = node["min_healthy_time"]?.duration ?? deploy.minHealthyTime
+        deploy.drain = node["drain"]?.duration ?? deploy.drain
+        return deploy
+    }
+
+    private func bound(_ node: ConfigurationNode?) -> MeshDocument.Deploy.Bound? {
+        node?.integer(0...1000).map { .count($0) } ?? node?.share.map { .share($0) }
     }
 
     private func restart(_ node: ConfigurationNode?) -> MeshDocument.RestartPolicy {

@@ -113,9 +113,12 @@ extension MeshDocument {
         package var runtime: Runtime
         package var calls: [Call]
         package var readiness: Probe
+        package var liveness: Probe?
+        package var startup: Probe?
         package var restart: RestartPolicy
         /// How many requests one instance works on at once; nil for any number.
         package var inFlight: LimitPolicy?
+        package var deploy: Deploy
 
         package enum Runtime: Sendable {
             /// Ours: one version at least.
@@ -223,6 +226,31 @@ extension MeshDocument {
             self.backoffBase = backoffBase
             self.backoffMaximum = backoffMaximum
         }
+    }
+
+    /// How a new version comes in.
+    package struct Deploy: Hashable, Sendable {
+        package enum Strategy: Hashable, Sendable {
+            case rolling, recreate, blueGreen
+            case canary(steps: [Double], pause: Timespan)
+        }
+
+        /// A number of replicas, or a share of them.
+        package enum Bound: Hashable, Sendable {
+            case count(Int)
+            case share(Double)
+        }
+
+        package var strategy = Strategy.rolling
+        package var maxSurge = Bound.count(1)
+        package var maxUnavailable = Bound.count(0)
+        package var minHealthyTime = Timespan.seconds(1)
+        package var drain = Timespan.seconds(15)
+
+        /// Where a canary says no steps of its own.
+        package static let standardCanarySteps = [0.1, 0.5]
+
+        package init() {}
     }
 
     package struct Traces: Hashable, Sendable {

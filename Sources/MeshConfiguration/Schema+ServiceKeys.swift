@@ -82,8 +82,8 @@ extension Schema {
             .deploy, "How a new version comes in.",
             [
                 Key(
-                    "strategy", .keywords("rolling", "recreate", "canary"), standard: "rolling",
-                    "One after the other, all at once, or a share first."),
+                    "strategy", .keywords("rolling", "recreate", "blue_green", "canary"), standard: "rolling",
+                    "A few at a time; all old ones first; all new ones beside the old, then all calls at once; a share of the calls first."),
                 Key("max_surge", Shape.integer(0...1000).or(.share), standard: "1", "How many more than replicas may run meanwhile."),
                 Key("max_unavailable", Shape.integer(0...1000).or(.share), standard: "0", "How many fewer may be ready meanwhile."),
                 Key("min_healthy_time", .duration, standard: "1s", "How long a new one must be ready before the next is touched."),

@@ -38,6 +38,16 @@ final class Console: Sendable {
         liveLines.withLock { Self.write($0.replace(with: update, on: messages, width: width), to: STDERR_FILENO) }
     }
 
+    /// Whether a person can be asked.
+    var isInteractive: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 && !isSilent }
+
+    /// Whether the answer is yes; anything else, and the end of the input, is no.
+    func ask(_ question: String) -> Bool {
+        Self.write(question, to: STDERR_FILENO)
+        let answer = readLine()?.trimmingCharacters(in: .whitespaces).lowercased()
+        return answer == "y" || answer == "yes"
+    }
+
     /// Columns for lines that may be written over: the last one stays free, since a full line may wrap.
     var progressWidth: Int? { messages.width.map { messages.isLive ? $0 - 1 : $0 } }
 

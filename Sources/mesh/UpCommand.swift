@@ -22,24 +22,52 @@ struct UpCommand: ParsableCommand {
     @Flag(name: [.short, .long], help: "Return once everything is ready, and leave it running.")
     var detach = false
 
+    @Flag(name: [.short, .long], help: "Replace and stop processes without asking.")
+    var yes = false
+
     func run() throws {
         let signals = SignalWatch()
         let console = outputOptions.console
         let environment = ProcessInfo.processInfo.environment
-        let path = MeshLocation.file(named: mesh.file)
+        let (document, location, findings) = try CheckedMesh.read(mesh.file, for: "up", console, environment)
+        if !yes, console.isInteractive { try confirm(PlanCommand.changes(document, location, environment), console) }
+        let session = UpSession(location: location, console: console, signals: signals, isDetached: detach)
+        try session.run(
+            check: .check(.init(file: MeshLocation.file(named: mesh.file), findings: findings)), environment: environment)
+    }
+
+    /// A person who is there is asked before processes that serve are replaced or stopped.
+    private func confirm(_ changes: [UpEvent.ServiceChange], _ console: Console) throws {
+        let serious = changes.filter { [.replace, .restart, .stop].contains($0.action) }
+        guard !serious.isEmpty else { return }
+        console.tell(PlanTable.lines(changes, width: console.progressWidth))
+        guard console.ask("go on? [y/N] ") else {
+            throw CommandFailure("nothing was changed", hint: "mesh plan shows this again; mesh up --yes does not ask")
+        }
+    }
+}
+
+/// A mesh.yaml without errors, and where its mesh lives.
+enum CheckedMesh {
+    /// Tells all findings.
+    ///
+    /// - Returns: the number of findings last.
+    static func read(
+        _ file: String?, for command: String, _ console: Console, _ environment: [String: String]
+    ) throws -> (document: MeshDocument, location: MeshLocation, findings: Int) {
+        let path = MeshLocation.file(named: file)
         let (document, findings) = MeshDocument.load(path: path)
         console.tell(findings.flatMap(FindingText.lines))
         guard let document else {
             console.tell(FindingText.summary(findings, file: path))
             throw CommandFailure(
                 "\(path) has errors; nothing was changed",
-                hint: "correct them, then: mesh up\(mesh.file.map { " -f \(MeshLocation.quoted($0))" } ?? "")")
+                hint: "correct them, then: mesh \(command)\(file.map { " -f \(MeshLocation.quoted($0))" } ?? "")")
         }
-        let file = MeshLocation.absolutePath(path)
+        let absolute = MeshLocation.absolutePath(path)
         let location = MeshLocation(
-            stateFolder: StateFolder(mesh: document.name, file: file, environment: environment), file: file, name: document.name,
-            selector: mesh.file.map { _ in (try? MeshLocation.find(file: mesh.file).selector) ?? "" } ?? "")
-        let session = UpSession(location: location, console: console, signals: signals, isDetached: detach)
-        try session.run(check: .check(.init(file: path, findings: findings.count)), environment: environment)
+            stateFolder: StateFolder(mesh: document.name, file: absolute, environment: environment), file: absolute, name: document.name,
+            selector: file.map { _ in (try? MeshLocation.find(file: file).selector) ?? "" } ?? "")
+        return (document, location, findings.count)
     }
 }

@@ -74,6 +74,20 @@ struct AdminServer {
             }
             return lines(of: await daemon.up(order), whenSent: { await daemon.endIfEmpty() })
         }
+        router.post("/v1/plan") { request, _ in
+            let bytes = try await request.body.collect(upTo: 4 << 20)
+            guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
+                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/plan takes an UpRequest as JSON")
+            }
+            return try json(await daemon.plan(order))
+        }
+        router.post("/v1/changes") { request, _ in
+            let bytes = try await request.body.collect(upTo: 4 << 20)
+            guard let order = try? AdminJSON.decode(ChangeRequest.self, from: bytes.readableBytesView) else {
+                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/changes takes a ChangeRequest as JSON")
+            }
+            return lines(of: await daemon.change(order))
+        }
         router.post("/v1/down") { request, _ in
             lines(of: await daemon.down(now: request.uri.queryParameters["now"] == "true"), whenSent: { await daemon.endIfEmpty() })
         }

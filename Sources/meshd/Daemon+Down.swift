@@ -24,6 +24,8 @@ extension Daemon {
                 if let tier { continuation.yield(.tier(tier)) }
             }
             await upTask?.value
+            // What a change that was under way had just begun.
+            await supervisor.stopAll(order: [], atOnce: now)
             let living = replicas.filter { $0.processID != nil }.count
             continuation.yield(.finished(.init(processes: living, seconds: (SystemClock.now() - start).seconds)))
             continuation.finish()

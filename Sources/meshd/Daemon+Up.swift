@@ -8,21 +8,27 @@ import MeshTelemetry
 
 /// Bringing the mesh to what mesh.yaml says.
 extension Daemon {
-    /// Reads the file, starts what is missing, restarts what has changed, stops what is gone, and tells how it goes.
+    /// Reads the file, starts what is missing, replaces what has changed, stops what is gone, and tells how it goes.
     ///
-    /// Idempotent. One that begins while another is under way waits for it.
+    /// Idempotent.
     func up(_ request: UpRequest) -> AsyncStream<UpEvent> {
+        perform { daemon, tell in try await daemon.bringUp(request, tell: tell) }
+    }
+
+    /// Changes the mesh, and tells how it goes; a change that begins while another is under way waits for it.
+    func perform(
+        _ change: @escaping @Sendable (isolated Daemon, @escaping @Sendable (UpEvent) -> Void) async throws -> UpEvent.UpResult
+    ) -> AsyncStream<UpEvent> {
         let (stream, continuation) = AsyncStream.makeStream(of: UpEvent.self)
         let previous = upTask
         upTask = Task {
             await previous?.value
             do {
-                continuation.yield(.finished(try await bringUp(request) { continuation.yield($0) }))
-            } catch let failure as UpFailure {
-                logger.error("up failed: \(failure.reason)")
-                continuation.yield(.failed(failure))
+                continuation.yield(.finished(try await change(self) { continuation.yield($0) }))
             } catch {
-                continuation.yield(.failed(UpFailure(reason: "the daemon failed: \(error)", hint: "see \(stateFolder.daemonLog)")))
+                let failure = describe(error)
+                logger.error("the change failed: \(failure.reason)")
+                continuation.yield(.failed(failure))
             }
             continuation.finish()
             endIfEmptySoon()
@@ -31,48 +37,73 @@ extension Daemon {
     }
 
     private func bringUp(_ request: UpRequest, tell: @escaping @Sendable (UpEvent) -> Void) async throws -> UpEvent.UpResult {
-        let start = SystemClock.now()
-        let (document, findings) = MeshDocument.load(
-            path: request.file, environment: SystemConfigurationEnvironment(variables: request.environment))
+        let (next, findings) = try read(request.file, environment: request.environment, keeping: applied)
+        tell(.check(.init(file: request.file, findings: findings.count)))
+        tell(.control(.init(address: "127.0.0.1", socket: runtimeFolder.controlSocket)))
+        return try await bring(to: next, tell: tell)
+    }
+
+    /// What a mesh.yaml asks for; `mesh scale` holds until the next time that it is read.
+    func read(
+        _ file: String, environment: [String: String], keeping earlier: Applied?, from system: (any ConfigurationEnvironment)? = nil
+    ) throws(UpFailure) -> (next: Applied, findings: [Finding]) {
+        let recording = RecordingEnvironment(system ?? SystemConfigurationEnvironment(variables: environment))
+        let (document, findings) = MeshDocument.load(path: file, environment: recording)
         guard let document else {
             throw UpFailure(
                 reason: findings.first { $0.severity == .error }.map { "\($0.file):\($0.line):\($0.column): \($0.message)" }
-                    ?? "\(request.file) can't be read",
-                hint: "mesh check -f \(request.file)")
+                    ?? "\(file) can't be read",
+                hint: "mesh check -f \(file)")
         }
-        tell(.check(.init(file: request.file, findings: findings.count)))
-        tell(.control(.init(address: "127.0.0.1", socket: runtimeFolder.controlSocket)))
+        let adjustments = Deployment.Adjustments(generations: earlier?.adjustments.generations ?? [:])
+        let source = Applied.Source(file: file, files: recording.files, environment: environment)
+        return (applied(document, source, adjustments), findings)
+    }
 
+    /// What is wanted, worked out.
+    func applied(_ document: MeshDocument, _ source: Applied.Source, _ adjustments: Deployment.Adjustments) -> Applied {
+        let (builds, path) = (builds, source.environment["PATH"])
         let deployment = Deployment(
             document,
             in: .init(
                 stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, instanceSocket: runtimeFolder.instanceSocket,
-                environment: request.environment))
-        let before = await supervisor.snapshot()
-        let wasRunning = before.contains { $0.processID != nil }
-        try checkAddresses(deployment, before)
-        phase = .starting
-        let updated = apply(Applied(document: document, deployment: deployment, file: request.file))
-        for service in updated.sorted() {
-            tell(.change(.init(service: service, action: .update, reason: "other rules for its calls or routes, without a restart")))
-        }
+                environment: source.environment,
+                build: { builds.build(of: $0.executable, $0.arguments, folder: document.folder, path: path) },
+                adjustments: adjustments))
+        return Applied(document: document, deployment: deployment, source: source, adjustments: adjustments)
+    }
 
-        var started: [String] = []
-        var changed = !updated.isEmpty
+    /// Brings the mesh, or these groups of it, to what is wanted; where one can't be brought there, all goes back to what was wanted before.
+    func bring(
+        to next: Applied, only labels: Set<String>? = nil, tell: @escaping @Sendable (UpEvent) -> Void
+    ) async throws -> UpEvent.UpResult {
+        let start = SystemClock.now()
+        let before = await supervisor.snapshot()
+        let previous = applied
+        let wasRunning = before.contains { $0.processID != nil }
+        try checkAddresses(next.deployment, before)
+        phase = .starting
+        let plan = DeploymentPlan(from: before, previous?.document, to: next, only: labels)
+        for change in plan.changes { tell(.change(change)) }
+        _ = apply(next)
         do {
-            changed = try await removeUnwanted(deployment, before, tell) || changed
-            for wave in deployment.waves {
+            if labels == nil { await removeUnwanted(next.deployment, before) }
+            for wave in next.deployment.waves {
                 try Task.checkCancellation()
-                changed = try await startWave(wave, before, document, &started, tell) || changed
+                let groups = wave.filter { labels?.contains($0.label) ?? true }
+                if !groups.isEmpty { try await rollOut(groups, tiers: next.document.tiers, tell) }
             }
         } catch {
-            await rollBack(started, wasRunning: wasRunning)
-            guard error is CancellationError else { throw error }
-            throw UpFailure(reason: "stopped while it was starting", hint: "mesh up")
+            var failure = describe(error)
+            if previous != nil, wasRunning { failure.reason += "; what ran before goes on" }
+            await goBack(to: previous, wasRunning: wasRunning, before: before)
+            throw failure
         }
         phase = .ready
+        remember(next)
         let ready = await supervisor.snapshot().filter { $0.state == .ready }.count
-        return .init(processes: ready, seconds: (SystemClock.now() - start).seconds, urls: gatewayURLs(), changed: changed)
+        return .init(
+            processes: ready, seconds: (SystemClock.now() - start).seconds, urls: gatewayURLs(), changed: !plan.changes.isEmpty)
     }
 
     /// Tries every fixed address before anything is changed: one that another program has must not cost a mesh that runs.
@@ -82,52 +113,26 @@ extension Daemon {
             return port
         }
         let own = Set(before.flatMap(\.addresses).compactMap(port))
-        for spec in deployment.replicas {
+        for group in deployment.groups {
+            let spec = group.spec(group.freeNames(1, taken: []).first ?? group.service)
             for listen in spec.listen where port(listen.address).map({ !own.contains($0) }) ?? false {
-                do { _ = try ListeningSocket.bind(listen.address) } catch { throw failure(of: spec, reason: "\(error)", .listen(error)) }
+                do { _ = try ListeningSocket.bind(listen.address) } catch {
+                    throw describe(RolloutFailure(group: group, reason: "\(error)", startError: .listen(error)))
+                }
             }
         }
     }
 
-    private func removeUnwanted(
-        _ deployment: Deployment, _ before: [ReplicaSnapshot], _ tell: @Sendable (UpEvent) -> Void
-    ) async throws -> Bool {
-        let wanted = Set(deployment.replicas.map(\.replica))
-        let unwanted = before.filter { !wanted.contains($0.replica) }
-        for replica in unwanted {
-            tell(.change(.init(service: replica.service, action: .stop, reason: "\(replica.replica) is no longer in mesh.yaml")))
-            await supervisor.drain(replica.replica)
-        }
+    private func removeUnwanted(_ deployment: Deployment, _ before: [ReplicaSnapshot]) async {
+        let unwanted = before.filter { replica in !deployment.groups.contains { $0.has(replica) } }
         await withTaskGroup(of: Void.self) { group in
-            for replica in unwanted { group.addTask { await self.supervisor.remove(replica.replica) } }
+            for replica in unwanted { group.addTask { await self.retire(replica.replica, drain: replica.specification.stopGrace) } }
         }
-        return !unwanted.isEmpty
     }
 
-    /// Starts the replicas of one wave and waits until all are ready; true if any of them was not as it is wanted.
-    private func startWave(
-        _ wave: [ReplicaSpec], _ before: [ReplicaSnapshot], _ document: MeshDocument, _ started: inout [String],
-        _ tell: @escaping @Sendable (UpEvent) -> Void
-    ) async throws -> Bool {
-        var changed = false
-        let progress = WaveProgress(wave, tiers: document.tiers)
-        var outdated: [ReplicaSpec] = []
-        for spec in wave {
-            let old = before.first { $0.replica == spec.replica }
-            do {
-                try await supervisor.start(spec)
-            } catch {
-                throw failure(of: spec, reason: "\(error)", error)
-            }
-            if old?.processID == nil {
-                started.append(spec.replica)
-                changed = true
-            } else if await supervisor.snapshot(of: spec.replica)?.isOutdated == true {
-                tell(.change(.init(service: spec.service, action: .restart, reason: "\(spec.replica) runs with what was said before")))
-                outdated.append(spec)
-                changed = true
-            }
-        }
+    /// Rolls out groups side by side, and tells how far they are.
+    private func rollOut(_ groups: [ReplicaGroup], tiers: [String], _ tell: @escaping @Sendable (UpEvent) -> Void) async throws {
+        let progress = WaveProgress(groups, tiers: tiers)
         let reporting = Task {
             var last: [TierProgress] = []
             while !Task.isCancelled {
@@ -140,60 +145,62 @@ extension Daemon {
             }
         }
         defer { reporting.cancel() }
-        await restartInTurn(outdated)
-        for snapshot in await supervisor.settled(wave.map(\.replica)) where snapshot.state != .ready {
-            let spec = wave.first { $0.replica == snapshot.replica }
-            throw failure(
-                of: spec ?? wave[0], reason: snapshot.reason ?? snapshot.lastExit.map { "\($0)" } ?? "it did not get ready",
-                saidBy: snapshot.instance)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for group in groups { tasks.addTask { try await self.rollOut(group) } }
+            try await tasks.waitForAll()
         }
         reporting.cancel()
         await reporting.value
         for tier in progress.tiers(await supervisor.snapshot(), urls: gatewayURLs()) { tell(.tier(tier)) }
-        return changed
     }
 
-    /// Restarts replicas, of each service one after the other, so that the others answer meanwhile.
-    ///
-    /// Ends with the first of a service that does not come up: the others go on with what was said before.
-    private func restartInTurn(_ outdated: [ReplicaSpec]) async {
-        let supervisor = supervisor
-        await withTaskGroup(of: Void.self) { group in
-            for replicas in Dictionary(grouping: outdated, by: \.service).values {
-                group.addTask {
-                    for spec in replicas {
-                        await supervisor.restart(spec.replica)
-                        guard await supervisor.settled([spec.replica]).allSatisfy({ $0.state == .ready }) else { return }
-                    }
-                }
-            }
+    private func describe(_ error: any Error) -> UpFailure {
+        if let failure = error as? UpFailure { return failure }
+        if error is CancellationError { return UpFailure(reason: "stopped while it was starting", hint: "mesh up") }
+        guard let failure = error as? RolloutFailure else {
+            return UpFailure(reason: "the daemon failed: \(error)", hint: "see \(stateFolder.daemonLog)")
         }
-    }
-
-    /// - Parameter instance: the incarnation that failed, if it came so far; the log has earlier ones too.
-    private func failure(of spec: ReplicaSpec, reason: String, _ error: StartError? = nil, saidBy instance: InstanceID? = nil) -> UpFailure
-    {
-        var hint = "mesh logs --service \(spec.service)"
-        var reason = reason
-        if case .listen(let listening) = error, listening.isInUse, case .tcp(_, let port) = listening.address {
+        let group = failure.group
+        var hint = "mesh logs --service \(group.label)"
+        var reason = failure.reason
+        if let replica = failure.replica, reason.hasPrefix("\(replica): ") { reason = String(reason.dropFirst(replica.count + 2)) }
+        if case .listen(let listening) = failure.startError, listening.isInUse, case .tcp(_, let port) = listening.address {
             reason = "can't listen: \(listening)"
             hint = "choose another port: PORT=\(port + 1) mesh up, or gateway.listen in mesh.yaml"
         }
-        let folder = InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: spec.replica)
-        return UpFailure(
-            tier: spec.tier, service: spec.service, instance: spec.replica, reason: reason, hint: hint,
-            output: instance.map { LogFile(path: folder.log).lastLines(5, of: $0.description).map(\.text) } ?? [])
+        // What was never started has said nothing; its log speaks of earlier runs.
+        var output: [String] = []
+        if let replica = failure.replica, let instance = failure.instance, failure.startError == nil {
+            let folder = InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica)
+            output = LogFile(path: folder.log).lastLines(5, of: instance.description).map(\.text)
+        }
+        return UpFailure(tier: group.tier, service: group.label, instance: failure.replica, reason: reason, hint: hint, output: output)
     }
 
-    /// What this `up` started is stopped again; what ran before goes on.
-    private func rollBack(_ started: [String], wasRunning: Bool) async {
-        let services = applied?.deployment.stopOrder ?? []
-        if wasRunning {
-            for replica in started { await supervisor.remove(replica) }
-            phase = .degraded
-        } else {
-            await supervisor.stopAll(order: services)
+    /// After a failure: to what was wanted before, where that is known; otherwise what this attempt started is stopped again.
+    private func goBack(to previous: Applied?, wasRunning: Bool, before: [ReplicaSnapshot]) async {
+        guard phase != .stopping else { return }
+        guard wasRunning else {
+            await supervisor.stopAll(order: applied?.deployment.stopOrder ?? [])
+            applied = previous
             phase = .idle
+            return
+        }
+        guard let previous else {
+            let names = Set(before.map(\.replica))
+            for replica in await supervisor.snapshot() where !names.contains(replica.replica) { await supervisor.remove(replica.replica) }
+            phase = .degraded
+            return
+        }
+        _ = apply(previous)
+        await removeUnwanted(previous.deployment, await supervisor.snapshot())
+        phase = .ready
+        for group in previous.deployment.groups {
+            // Not of the task that may have been cancelled: what was begun is undone in any case.
+            do { try await Task { try await rollOut(group, isReturn: true) }.value } catch {
+                logger.error("\(group.label) could not go back: \(describe(error).reason)")
+                phase = .degraded
+            }
         }
     }
 }
@@ -201,28 +208,22 @@ extension Daemon {
 /// How far the services of one wave have come, by tier.
 private struct WaveProgress: Sendable {
     private let start = SystemClock.now()
-    private let wanted: [(tier: String, service: String, replicas: Set<String>)]
+    private let groups: [ReplicaGroup]
     private let tierOrder: [String]
 
-    init(_ wave: [ReplicaSpec], tiers: [String]) {
+    init(_ groups: [ReplicaGroup], tiers: [String]) {
         tierOrder = tiers
-        var wanted: [(tier: String, service: String, replicas: Set<String>)] = []
-        for spec in wave {
-            if let index = wanted.firstIndex(where: { $0.service == spec.service }) {
-                wanted[index].replicas.insert(spec.replica)
-            } else {
-                wanted.append((spec.tier, spec.service, [spec.replica]))
-            }
-        }
-        self.wanted = wanted
+        self.groups = groups
     }
 
     func tiers(_ replicas: [ReplicaSnapshot], urls: [String]) -> [TierProgress] {
-        let ready = Set(replicas.filter { $0.state == .ready }.map(\.replica))
         let seconds = (SystemClock.now() - start).seconds
         return tierOrder.reversed().compactMap { tier in
-            let services = wanted.filter { $0.tier == tier }.map {
-                ServiceProgress(service: $0.service, ready: $0.replicas.intersection(ready).count, wanted: $0.replicas.count)
+            let services = groups.filter { $0.tier == tier }.map { group in
+                let ready = replicas.count {
+                    group.has($0) && $0.state == .ready && $0.specification.mayGoOn(as: group.spec($0.replica))
+                }
+                return ServiceProgress(service: group.label, ready: min(ready, group.wanted), wanted: group.wanted)
             }
             guard !services.isEmpty else { return nil }
             let isDone = services.allSatisfy { $0.ready == $0.wanted }

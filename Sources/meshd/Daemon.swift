@@ -3,6 +3,7 @@ import Logging
 import MeshAdminAPI
 import MeshConfiguration
 import MeshControlProtocol
+import MeshExchange
 import MeshModel
 import MeshRegistry
 import MeshStore
@@ -29,16 +30,32 @@ actor Daemon {
     var faultTimer: Task<Void, Never>?
     var traffic = TrafficLedger()
     private var metricsServer = MetricsServer()
-    private var registry: Registry
-    private var publisher: SnapshotPublisher
+    var registry: Registry
+    var publisher: SnapshotPublisher
     private let startedAt = Timestamp(HostClock.wall())
     private let finish: @Sendable () -> Void
 
+    /// Of rollouts under way.
+    var rollouts = RolloutState()
+    let builds: BuildCatalog
+    var history: DeploymentHistory
+
     /// What was applied last.
-    struct Applied {
+    struct Applied: Sendable {
+        /// Where the document came from.
+        struct Source: Hashable, Sendable, Codable {
+            /// mesh.yaml.
+            var file: String
+            /// It and what it includes, by absolute path, as they were.
+            var files: [String: String]
+            /// Of the one who asked for it.
+            var environment: [String: String]
+        }
+
         var document: MeshDocument
         var deployment: Deployment
-        var file: String
+        var source: Source
+        var adjustments: Deployment.Adjustments
     }
 
     /// - Parameter finish: called once when there is nothing left to be a daemon for.
@@ -53,6 +70,8 @@ actor Daemon {
         self.logger = logger
         self.finish = finish
         publisher = SnapshotPublisher(keepKey: KeepKey.load(from: stateFolder.keepKey))
+        builds = BuildCatalog(folder: stateFolder.builds)
+        history = DeploymentHistory(path: stateFolder.deployments)
         // A daemon that comes back must not hand out a lower revision than the one before it did.
         registry = Registry(after: UInt64(max(0, HostClock.wall().nanoseconds / 1_000_000)) << 16)
     }
@@ -80,7 +99,21 @@ actor Daemon {
             for exit in adoption.exits { logger.info("\(adoption.replica) had ended: \(exit)") }
             if let snapshot = adoption.snapshot, let process = snapshot.processID {
                 logger.info("\(adoption.replica) is adopted, pid \(process)")
+                // At once, so that nobody is told of a mesh with a part of its replicas.
+                if snapshot.state == .ready { _ = registry.becameReady(Registry.Entry(snapshot)) }
             }
+        }
+        if await supervisor.snapshot().contains(where: { $0.processID != nil }) { resume() }
+    }
+
+    /// What an earlier daemon applied last rules again.
+    private func resume() {
+        guard let last = history.records.last else { return }
+        do {
+            applied = try restored(last)
+            phase = .ready
+        } catch {
+            logger.error("what was applied last can't be read again: \(error.reason); mesh up applies mesh.yaml anew")
         }
     }
 
@@ -94,7 +127,7 @@ actor Daemon {
         let changed: Bool
         switch event.report {
         case .ready, .adopted:
-            changed = replica.state == .ready && registry.becameReady(Registry.Entry(replica))
+            changed = replica.state == .ready && !rollouts.held.contains(replica.replica) && registry.becameReady(Registry.Entry(replica))
         case .draining:
             changed = registry.startedDraining(replica: replica.replica)
         case .exited:
@@ -131,8 +164,10 @@ actor Daemon {
             let who = publisher.listeners[connection]?.service ?? "an instance"
             logger.error("\(who) refused revision \(refusal.revision): \(refusal.reason)")
         case .health(let health):
-            guard !health.ready, let instance = publisher.listeners[connection]?.instance else { return }
-            await supervisor.reported(instance, isReady: false, reason: health.reason ?? "it said so")
+            guard let instance = publisher.listeners[connection]?.instance else { return }
+            // Where there is a probe, that has the last word on what is ready.
+            if health.ready, await !supervisor.waitsForReport(of: instance) { return }
+            await supervisor.reported(instance, isReady: health.ready, reason: health.reason ?? "it said so")
         case .stopping:
             guard let instance = publisher.listeners[connection]?.instance,
                 let replica = await supervisor.snapshot().first(where: { $0.instance == instance })
@@ -154,7 +189,11 @@ actor Daemon {
     func publish() -> Set<String> {
         guard let applied else { return [] }
         var told: Set<String> = []
-        for (connection, message) in publisher.messages(applied.document, registry, faultBook) {
+        let messages = publisher.messages(applied.document, registry) { snapshot in
+            rollouts.adjust(&snapshot)
+            faultBook.apply(to: &snapshot)
+        }
+        for (connection, message) in messages {
             connection.send(.configuration(message))
             if let service = publisher.listeners[connection]?.service { told.insert(service) }
         }
@@ -181,7 +220,7 @@ actor Daemon {
 
     func status() -> DaemonStatus {
         DaemonStatus(
-            pid: Int(getpid()), mesh: applied?.document.name ?? "", file: applied?.file, stateFolder: stateFolder.path,
+            pid: Int(getpid()), mesh: applied?.document.name ?? "", file: applied?.source.file, stateFolder: stateFolder.path,
             startedAt: startedAt, phase: phase, urls: gatewayURLs())
     }
 
@@ -268,7 +307,8 @@ extension InstanceStatus {
         let reason = replica.reason.flatMap { $0 == replica.lastExit?.description ? nil : $0 }
         self.init(
             service: replica.service, tier: replica.tier, instance: replica.replica, instanceID: replica.instance?.description,
-            version: replica.version, state: InstanceState(rawValue: replica.state.rawValue) ?? .unready,
+            version: replica.version ?? replica.specification.build.map { String($0.prefix(4)) },
+            state: InstanceState(rawValue: replica.state.rawValue) ?? .unready,
             ready: replica.state == .ready, pid: replica.processID.map(Int.init), address: replica.addresses.first?.description,
             restarts: replica.restarts, cpuPercent: sample?.cpuPercent, rssBytes: sample.map { Int($0.sample.residentBytes) },
             startedAt: replica.startedAt.map(Timestamp.init), lastExit: reason ?? replica.lastExit?.ending,

@@ -2,23 +2,41 @@ import MeshConfiguration
 import MeshModel
 import MeshSupervision
 
-/// What has to run for a mesh.yaml: every replica with its command, environment and probes, and the order of their starts.
+/// What has to run for a mesh.yaml: the replicas of every service with their command, environment and probes, and the order of their
+/// starts.
 ///
 /// Pure: the same document and surroundings give the same replicas, so that a second `up` sees what has changed.
-struct Deployment {
-    struct Surroundings: Hashable {
+struct Deployment: Sendable {
+    struct Surroundings: Sendable {
         var stateFolder: String
         var runtimeFolder: String
         /// Where instances reach the daemon.
         var instanceSocket: String
         /// Of the one who said `mesh up`; the base of every instance's environment.
         var environment: [String: String]
+        /// What a command runs, by its content; nil where that can't be told.
+        var build: @Sendable (MeshDocument.Command) -> String? = { _ in nil }
+        /// What was asked for beyond mesh.yaml.
+        var adjustments = Adjustments()
+    }
+
+    /// What `mesh scale` and `mesh restart` have changed since mesh.yaml was applied, by the label of the group.
+    struct Adjustments: Hashable, Sendable, Codable {
+        var replicas: [String: Int] = [:]
+        var generations: [String: UInt64] = [:]
+        /// Builds that `mesh rollback` went back to, whatever lies in their place now.
+        var builds: [String: String] = [:]
     }
 
     /// The waves in which to start: each may begin when all before it are ready.
-    let waves: [[ReplicaSpec]]
+    let waves: [[ReplicaGroup]]
 
-    var replicas: [ReplicaSpec] { waves.flatMap(\.self) }
+    var groups: [ReplicaGroup] { waves.flatMap(\.self) }
+
+    func group(labelled label: String) -> ReplicaGroup? { groups.first { $0.label == label } }
+
+    /// The groups of a service, or the one that a label names.
+    func groups(named name: String) -> [ReplicaGroup] { groups.filter { $0.label == name || $0.service == name } }
 
     /// Services, callers first: the order of stopping.
     let stopOrder: [[String]]
@@ -32,61 +50,69 @@ struct Deployment {
             services.append(.init(name: MeshDocument.gatewayName, calls: Set(targets)))
         }
         let plan = StartPlan(services)
-        let builder = ReplicaBuilder(document: document, surroundings: surroundings)
-        waves = plan.waves.map { $0.flatMap { builder.replicas(of: $0) } }
+        let builder = GroupBuilder(document: document, surroundings: surroundings)
+        waves = plan.waves.map { $0.flatMap { builder.groups(of: $0) } }
         stopOrder = plan.stopOrder
     }
 }
 
-/// Turns services into replicas.
-private struct ReplicaBuilder {
+/// Turns services into groups of replicas.
+private struct GroupBuilder {
     let document: MeshDocument
     let surroundings: Deployment.Surroundings
 
-    func replicas(of name: String) -> [ReplicaSpec] {
+    func groups(of name: String) -> [ReplicaGroup] {
         if name == MeshDocument.gatewayName { return gateway.map { [$0] } ?? [] }
         guard let service = document.service(named: name) else { return [] }
-        let isOnly = service.replicas == 1
-        return service.versions.flatMap { version in
-            (1...max(1, version.replicas)).prefix(version.replicas).map { number in
-                let replica = ([name, version.name].compactMap(\.self) + ["\(number)"]).joined(separator: "-")
-                return ReplicaSpec(
-                    service: name, tier: service.tier, replica: replica, version: version.name,
-                    arguments: [version.command.executable] + version.command.arguments, workingFolder: document.folder,
-                    environment: environment(
-                        service: name, tier: service.tier, replica: replica, version: version.name, own: version.environment),
-                    listen: [.init(name: "http", address: address(of: replica))],
-                    // With others at hand, callers had better turn to them at once than wait in a queue.
-                    listenersOnExit: isOnly ? .hold : .close,
-                    probes: ProbeSet(ready: .probe(Probe(service.readiness))), restart: MeshSupervision.RestartPolicy(service.restart))
-            }
+        return service.versions.map { version in
+            let label = ReplicaGroup.label(service: name, version: version.name)
+            let policy = RolloutPolicy(service.deploy)
+            let template = ReplicaSpec(
+                service: name, tier: service.tier, replica: "", version: version.name,
+                arguments: [version.command.executable] + version.command.arguments, workingFolder: document.folder,
+                environment: environment(service: name, tier: service.tier, version: version.name, own: version.environment),
+                probes: ProbeSet(
+                    startup: service.startup.map(Probe.init), ready: .probe(Probe(service.readiness)),
+                    live: service.liveness.map(Probe.init)),
+                restart: MeshSupervision.RestartPolicy(service.restart), stopGrace: policy.drain + Self.graceBeyondDrain,
+                build: surroundings.adjustments.builds[label] ?? surroundings.build(version.command),
+                generation: surroundings.adjustments.generations[label])
+            let surroundings = surroundings
+            return ReplicaGroup(
+                template, wanted: surroundings.adjustments.replicas[label] ?? version.replicas, policy: policy,
+                address: { Self.address(of: $0, in: surroundings) })
         }
     }
 
-    private var gateway: ReplicaSpec? {
+    /// What a service gets to end by itself after the time for its requests is over.
+    private static let graceBeyondDrain = Timespan.seconds(1)
+
+    private var gateway: ReplicaGroup? {
         guard let gateway = document.gateway, let command = gateway.command else { return nil }
         let name = MeshDocument.gatewayName
         let tier = document.tiers.first ?? ""
-        let replica = "\(name)-1"
-        var environment = environment(service: name, tier: tier, replica: replica, version: nil, own: [])
+        var environment = environment(service: name, tier: tier, version: nil, own: [])
         if let threads = gateway.threads { environment["MESH_THREADS"] = "\(threads)" }
-        return ReplicaSpec(
-            service: name, tier: tier, replica: replica, arguments: [command.executable] + command.arguments,
+        let policy = RolloutPolicy()
+        let template = ReplicaSpec(
+            service: name, tier: tier, replica: "", arguments: [command.executable] + command.arguments,
             workingFolder: document.folder, environment: environment,
-            listen: gateway.listen.map { .init(name: "http", address: $0.address) }, listenersOnExit: .hold,
-            probes: ProbeSet(ready: .probe(Probe(.http(path: gateway.healthPath)))))
+            listen: gateway.listen.map { .init(name: "http", address: $0.address) },
+            // Beside an old gateway on the same socket, a probe could not choose whom it asks.
+            probes: ProbeSet(ready: .reported(within: .seconds(30))), stopGrace: policy.drain + Self.graceBeyondDrain,
+            build: surroundings.adjustments.builds[name] ?? surroundings.build(command),
+            generation: surroundings.adjustments.generations[name], sharesListeners: true)
+        return ReplicaGroup(template, wanted: 1, policy: policy)
     }
 
-    private func address(of replica: String) -> SocketAddress {
+    private static func address(of replica: String, in surroundings: Deployment.Surroundings) -> SocketAddress {
         if surroundings.environment["MESH_TRANSPORT"] == "tcp" { return .tcp(host: "127.0.0.1", port: 0) }
         let folder = InstanceFolder(
             stateFolder: surroundings.stateFolder, runtimeFolder: surroundings.runtimeFolder, replica: replica)
         return .unix(path: folder.serviceSocket)
     }
 
-    private func environment(
-        service: String, tier: String, replica: String, version: String?, own: [MeshDocument.Variable]
-    ) -> [String: String] {
+    private func environment(service: String, tier: String, version: String?, own: [MeshDocument.Variable]) -> [String: String] {
         var environment = surroundings.environment.filter { !ShellEnvironment.isItsOwn($0.key) }
         // The runtime of Swift looks up names for seconds while a process that crashed holds the requests of its callers.
         environment["SWIFT_BACKTRACE"] =
@@ -95,7 +121,6 @@ private struct ReplicaBuilder {
         environment["MESH_NAME"] = document.name
         environment["MESH_SERVICE"] = service
         environment["MESH_TIER"] = tier
-        environment["MESH_REPLICA"] = replica
         environment["MESH_VERSION"] = version
         environment["MESH_CONTROL"] = surroundings.instanceSocket
         environment["MESH_STATE_DIR"] = surroundings.stateFolder
@@ -125,5 +150,30 @@ extension MeshSupervision.RestartPolicy {
             case .never: .never
             }
         self.init(when: when, base: policy.backoffBase, cap: policy.backoffMaximum)
+    }
+}
+
+extension RolloutPolicy {
+    init(_ deploy: MeshDocument.Deploy) {
+        let strategy: Strategy =
+            switch deploy.strategy {
+            case .rolling: .rolling
+            case .recreate: .recreate
+            case .blueGreen: .blueGreen
+            case .canary(let steps, let pause): .canary(steps: steps, pause: pause)
+            }
+        self.init(
+            strategy: strategy, maxSurge: Bound(deploy.maxSurge), maxUnavailable: Bound(deploy.maxUnavailable),
+            minHealthyTime: deploy.minHealthyTime, drain: deploy.drain)
+    }
+}
+
+extension RolloutPolicy.Bound {
+    init(_ bound: MeshDocument.Deploy.Bound) {
+        self =
+            switch bound {
+            case .count(let count): .count(count)
+            case .share(let share): .share(share)
+            }
     }
 }

@@ -16,6 +16,8 @@ struct SnapshotPublisher {
         /// The last snapshot that was sent, its revision set to zero; nil before the first.
         var told: SnapshotConfiguration?
         var revision: UInt64?
+        /// The revision that was sent last.
+        var sent: UInt64?
         /// What it said of the last one: acknowledged, or why not.
         var refusal: String?
     }
@@ -37,30 +39,46 @@ struct SnapshotPublisher {
 
     func connection(of instance: InstanceID) -> InstanceConnection? { listeners.first { $0.value.instance == instance }?.key }
 
+    /// Whether every listener has answered to what it was told last.
+    var isCaughtUp: Bool {
+        listeners.values.allSatisfy { listener in
+            guard let sent = listener.sent else { return true }
+            return listener.refusal != nil || (listener.revision ?? 0) >= sent
+        }
+    }
+
     /// What has to be sent now, so that every listener has the snapshot of its service.
+    ///
+    /// - Parameter adjust: what a rollout under way changes of a snapshot.
     mutating func messages(
-        _ document: MeshDocument, _ registry: Registry, _ faults: FaultBook
+        _ document: MeshDocument, _ registry: Registry, adjust: (inout SnapshotConfiguration) -> Void = { _ in }
     ) -> [(InstanceConnection, ConfigurationMessage)] {
         var current: [String: SnapshotConfiguration] = [:]
         var encoded: [String: ConfigurationMessage] = [:]
         var messages: [(InstanceConnection, ConfigurationMessage)] = []
         for (connection, listener) in listeners {
             let service = listener.service
-            guard
-                var snapshot = current[service]
-                    ?? document.snapshotConfiguration(for: service, revision: 0, endpoints: { registry.endpoints(of: $0) })
-            else { continue }
-            faults.apply(to: &snapshot)
-            snapshot.revision = 0
-            if service == MeshDocument.gatewayName { snapshot.keepKey = keepKey }
-            current[service] = snapshot
+            var snapshot: SnapshotConfiguration
+            if let known = current[service] {
+                snapshot = known
+            } else {
+                guard let fresh = document.snapshotConfiguration(for: service, revision: 0, endpoints: { registry.endpoints(of: $0) })
+                else { continue }
+                snapshot = fresh
+                if service == MeshDocument.gatewayName { snapshot.keepKey = keepKey }
+                adjust(&snapshot)
+                current[service] = snapshot
+            }
             guard listener.told != snapshot else { continue }
             listeners[connection]?.told = snapshot
             if encoded[service] == nil {
                 snapshot.revision = registry.revision
                 encoded[service] = ConfigurationMessage(snapshot)
             }
-            if let message = encoded[service] { messages.append((connection, message)) }
+            if let message = encoded[service] {
+                listeners[connection]?.sent = message.revision
+                messages.append((connection, message))
+            }
         }
         return messages
     }

@@ -1,7 +1,5 @@
 import Curl
 import Foundation
-import MeshModel
-import Synchronization
 import Testing
 
 extension TestMesh {
@@ -38,62 +36,5 @@ extension TestMesh {
         }
         try #require(found, "trace \(id) has only \(Set(spans.compactMap { $0["service"] as? String }))")
         return spans
-    }
-}
-
-/// Load at a fixed rate from threads of its own, so that nothing that a test waits for holds it up.
-final class SteadyLoad: Sendable {
-    struct Result: Sendable {
-        var answered = 0
-        var failures: [String] = []
-    }
-
-    private let result = Guarded(Result())
-    private let workers = DispatchGroup()
-
-    /// - Parameter request: sent `rate * seconds` times, each on its time whatever becomes of the others.
-    init(_ request: CurlRequest, rate: Int, seconds: Double) {
-        let total = Int(Double(rate) * seconds)
-        let start = ContinuousClock.now
-        let counter = Counter()
-        for _ in 0..<min(total, 16) {
-            workers.enter()
-            Thread.detachNewThread {
-                defer { self.workers.leave() }
-                while true {
-                    let number = counter.next.wrappingAdd(1, ordering: .relaxed).oldValue
-                    guard number < total else { return }
-                    Self.sleep(until: start + .seconds(Double(number) / Double(rate)))
-                    self.send(request)
-                }
-            }
-        }
-    }
-
-    private final class Counter: Sendable {
-        let next = Atomic(0)
-    }
-
-    private func send(_ request: CurlRequest) {
-        do {
-            let answer = try TestMesh.client.send(request)
-            result.withLock {
-                if answer.status == 200 { $0.answered += 1 } else { $0.failures.append("\(answer.status) \(answer.text.prefix(300))") }
-            }
-        } catch {
-            result.withLock { $0.failures.append("\(error)") }
-        }
-    }
-
-    private static func sleep(until time: ContinuousClock.Instant) {
-        let rest = time - .now
-        guard rest > .zero else { return }
-        Thread.sleep(forTimeInterval: Double(rest.components.seconds) + Double(rest.components.attoseconds) * 1e-18)
-    }
-
-    /// Waits for the last answer.
-    func finish() -> Result {
-        workers.wait()
-        return result.withLock { $0 }
     }
 }

@@ -1,0 +1,81 @@
+import Curl
+import Foundation
+import MeshModel
+import Synchronization
+
+/// Load at a fixed rate from threads of its own, so that nothing that a test waits for holds it up.
+final class SteadyLoad: Sendable {
+    struct Result: Sendable {
+        var answered = 0
+        var failures: [String] = []
+        /// In seconds, from the time at which the request was due.
+        var latencies: [Double] = []
+
+        /// 0.999 is the latency that one request in a thousand exceeds.
+        func latency(atQuantile quantile: Double) -> Double {
+            guard !latencies.isEmpty else { return 0 }
+            return latencies.sorted()[min(latencies.count - 1, Int(Double(latencies.count) * quantile))]
+        }
+    }
+
+    private let isBounded: Bool
+    private let result = Guarded(Result())
+    private let workers = DispatchGroup()
+    private let isOver = Atomic(false)
+    private let next = Atomic(0)
+
+    convenience init(_ request: CurlRequest, rate: Int, seconds: Double) { self.init([request], rate: rate, seconds: seconds) }
+
+    /// - Parameters:
+    ///   - requests: sent in turn, each on its time whatever becomes of the others.
+    ///   - seconds: for how long; nil until `finish`.
+    init(_ requests: [CurlRequest], rate: Int, seconds: Double? = nil, threads: Int = 16) {
+        isBounded = seconds != nil
+        let total = seconds.map { Int(Double(rate) * $0) } ?? .max
+        let start = ContinuousClock.now
+        for _ in 0..<min(total, threads) {
+            workers.enter()
+            Thread.detachNewThread {
+                defer { self.workers.leave() }
+                while !self.isOver.load(ordering: .relaxed) {
+                    let number = self.next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard number < total else { return }
+                    let due = start + .seconds(Double(number) / Double(rate))
+                    Self.sleep(until: due)
+                    self.send(requests[number % requests.count], due)
+                }
+            }
+        }
+    }
+
+    private func send(_ request: CurlRequest, _ due: ContinuousClock.Instant) {
+        do {
+            let answer = try TestMesh.client.send(request)
+            let latency = ContinuousClock.now - due
+            result.withLock {
+                if (200...299).contains(answer.status) {
+                    $0.answered += 1
+                    $0.latencies.append(latency / .seconds(1))
+                } else {
+                    let cause = answer.headers["proxy-status"] ?? ""
+                    $0.failures.append("\(request.method) \(request.url): \(answer.status) \(cause) \(answer.text.prefix(300))")
+                }
+            }
+        } catch {
+            result.withLock { $0.failures.append("\(request.method) \(request.url): \(error)") }
+        }
+    }
+
+    private static func sleep(until time: ContinuousClock.Instant) {
+        let rest = time - .now
+        guard rest > .zero else { return }
+        Thread.sleep(forTimeInterval: rest / .seconds(1))
+    }
+
+    /// Waits for the last answer; a load without an end gets it here.
+    func finish() -> Result {
+        if !isBounded { isOver.store(true, ordering: .relaxed) }
+        workers.wait()
+        return result.withLock { $0 }
+    }
+}
