@@ -144,7 +144,7 @@ let package = Package(
         tests("SimulationTests", ["MeshSimulation"]),
         tests("MeshConfigurationTests", ["MeshConfiguration"]),
         tests("MeshTelemetryTests", ["MeshTelemetry"]),
-        tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2]),
+        tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2, nioSSL, nioTLS]),
         tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
         tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
         tests("MeshHummingbirdTests", ["MeshHummingbird"]),

@@ -11,6 +11,8 @@ extension ConfigurationNode {
     var name: String? { known(.name)?.text }
     var argument: String? { known(.argument)?.text }
     var boolean: Bool? { scalar?.boolean }
+    /// `on`, `off` or a boolean.
+    var toggle: Bool? { known(.toggle).map { $0.boolean ?? ($0.text == "on") } }
     var isOff: Bool { known(.off) != nil }
     var duration: Timespan? { known(.duration(canBeZero: true)).flatMap { Quantity.duration($0.text) } }
     var size: Int? { known(.size).flatMap { Quantity.size($0.text) } }

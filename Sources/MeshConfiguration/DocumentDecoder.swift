@@ -34,7 +34,9 @@ struct DocumentDecoder {
             keeping: keeping(node?["keep"]),
             exports: (node?["export"]?.elements ?? []).compactMap { element in
                 element.url.flatMap { url in
-                    element.scalar.map { MeshDocument.Traces.Export(text: $0.text, endpoint: url.endpoint(identifiedBy: $0.text)) }
+                    element.scalar.map {
+                        MeshDocument.Traces.Export(text: $0.text, endpoint: url.isSecure ? nil : url.endpoint(identifiedBy: $0.text))
+                    }
                 }
             },
             // Spans of anybody who can reach it are believed, so that a port alone is one of this host only.
@@ -92,10 +94,32 @@ extension DocumentDecoder {
             retryCredit: retryCredit(node["retry_credit"]), routes: routes(node["routes"]),
             healthPath: node["health"]?.text ?? SnapshotConfiguration.defaultHealthPath,
             continuesTraces: node["trace_context"]?.word("continue") != nil,
-            trustedProxies: (node["trusted_proxies"]?.elements ?? []).compactMap(\.text), limits: limits,
+            trustedProxies: (node["trusted_proxies"]?.elements ?? []).compactMap(\.text),
+            proxyProtocol: node["proxy_protocol"]?.toggle ?? false, tls: inboundTLS(node), accessLog: accessLog(node["access_log"]),
+            limits: limits,
             timeouts: InboundTimeouts(
                 head: node[path: "timeouts", "head"]?.duration ?? timeouts.head,
                 idle: node[path: "timeouts", "idle"]?.duration ?? timeouts.idle))
+    }
+
+    private func accessLog(_ node: ConfigurationNode?) -> AccessLogConfiguration? {
+        guard let node, !node.isOff, let to = node["to"] ?? (node.scalar == nil ? nil : node), let target = to.text else { return nil }
+        return AccessLogConfiguration(
+            file: target == "stdout" ? nil : path(target, at: to.mark),
+            format: node["format"]?.text.flatMap(AccessLogConfiguration.Format.init) ?? .text)
+    }
+
+    private func inboundTLS(_ gateway: ConfigurationNode) -> InboundTLS? {
+        let certificates = (gateway["tls"]?.elements ?? []).compactMap { node -> CertificateFiles? in
+            guard let certificate = node["cert"], let file = certificate.text, let key = node["key"], let keyFile = key.text else {
+                return nil
+            }
+            return CertificateFiles(
+                certificate: path(file, at: certificate.mark), key: path(keyFile, at: key.mark),
+                names: (node["names"]?.elements ?? []).compactMap(\.text))
+        }
+        guard !certificates.isEmpty else { return nil }
+        return InboundTLS(certificates: certificates, redirectsHTTP: gateway["redirect_http"]?.toggle ?? false)
     }
 
     private func retryCredit(_ node: ConfigurationNode?) -> RetryCreditPolicy {
@@ -234,7 +258,10 @@ extension DocumentDecoder {
                 calls: node[path: "bulkhead", "calls"]?.integer(1...1_000_000) ?? standard.bulkhead.calls,
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
             slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
-            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol, limit: limit(node["limit"]),
+            protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol,
+            tls: UpstreamTLS(
+                authorities: node[path: "tls", "ca"].flatMap { ca in ca.text.map { path($0, at: ca.mark) } },
+                verifies: node[path: "tls", "verify"]?.boolean ?? true), limit: limit(node["limit"]),
             fault: fault(node["fault"]))
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }

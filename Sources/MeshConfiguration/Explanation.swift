@@ -53,7 +53,7 @@ package enum Explanation {
         case .unreadableFile:
             Entry(
                 title: "a file can't be read",
-                meaning: "The file, or one that it includes, is missing, a folder, without permission, too large, or not UTF-8.",
+                meaning: "The file, or one that it names, is missing, a folder, without permission, too large, or not UTF-8.",
                 example: "include: [ services/*.yaml ]     # no patterns: every file by its name",
                 fix: "correct the path (it starts at the folder of the file that has it), or write a mesh.yaml: the README shows one.")
         case .includeCycle:

@@ -31,7 +31,8 @@ extension MeshDocument {
                 revision: revision, mesh: self.name, tiers: tiers, service: name, tier: tiers.first ?? "", replicas: 1,
                 destinations: callees.compactMap { destination($0, defaults, endpoints) }, routes: gateway.routes.map(\.configuration),
                 deadline: gateway.deadline, retryCredit: gateway.retryCredit, healthPath: gateway.healthPath,
-                traceContextContinues: gateway.continuesTraces, trustedProxies: gateway.trustedProxies, limits: gateway.limits,
+                traceContextContinues: gateway.continuesTraces, trustedProxies: gateway.trustedProxies,
+                proxyProtocol: gateway.proxyProtocol, tls: gateway.tls, accessLog: gateway.accessLog, limits: gateway.limits,
                 timeouts: gateway.timeouts, keeping: traces.keeping)
         }
         guard let service = service(named: name) else { return nil }
@@ -49,7 +50,7 @@ extension MeshDocument {
         let named = service.versions.compactMap { version in version.name.map { VersionWeight(name: $0, weight: Double(version.weight)) } }
         return DestinationConfiguration(
             service: name, tier: service.tier, policy: manner.policy,
-            endpoints: service.isExternal ? service.urls.compactMap(\.endpoint) : endpoints(name), versions: named,
+            endpoints: service.isExternal ? service.urls.map(\.endpoint) : endpoints(name), versions: named,
             isExternal: service.isExternal)
     }
 }
@@ -77,16 +78,16 @@ extension MeshDocument.Route {
 }
 
 extension MeshDocument.Service.URL {
-    /// The address as an endpoint; nil for `https`, which is not spoken yet: nothing may go out in the clear instead.
+    /// The address as an endpoint.
     ///
     /// Its id is made of the text, so that what is kept by it (connections, breakers) outlives a reload.
-    var endpoint: Endpoint? { url.endpoint(identifiedBy: text) }
+    var endpoint: Endpoint { url.endpoint(identifiedBy: text) }
 }
 
 extension MeshURL {
-    func endpoint(identifiedBy text: String) -> Endpoint? {
-        guard !isSecure else { return nil }
-        return Endpoint(
-            instance: InstanceID(stableFor: text), addresses: [.tcp(host: host, port: port)], authority: authority, basePath: basePath)
+    func endpoint(identifiedBy text: String) -> Endpoint {
+        Endpoint(
+            instance: InstanceID(stableFor: text), addresses: [.tcp(host: host, port: port)], authority: authority, basePath: basePath,
+            tlsName: isSecure ? host : nil)
     }
 }

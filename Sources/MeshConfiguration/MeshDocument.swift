@@ -56,6 +56,10 @@ extension MeshDocument {
         package var healthPath: String
         package var continuesTraces: Bool
         package var trustedProxies: [String]
+        package var proxyProtocol: Bool
+        /// nil without certificates.
+        package var tls: InboundTLS?
+        package var accessLog: AccessLogConfiguration?
         package var limits: InboundLimits
         package var timeouts: InboundTimeouts
 

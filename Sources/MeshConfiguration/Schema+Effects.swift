@@ -3,12 +3,8 @@ extension Schema {
     /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
     package static let withoutEffect: Set<String> = [
         "top.registry=etcd", "profile.registry=etcd", "profile.watch",
-        "gateway.tls", "gateway.redirect_http", "gateway.trusted_proxies", "gateway.proxy_protocol",
-        "gateway.trace_context", "gateway.access_log", "gatewayLimits.streams",
         "service.env_file", "service.secrets", "limits.memory", "limits.cpu", "limits.files", "service.on",
-        "deploy.canary", "deploy.strategy=canary",
-        "service.sidecar=process", "service.url=https",
-        "call.hedge", "call.tls",
+        "deploy.canary", "deploy.strategy=canary", "service.sidecar=process", "call.hedge",
         "store.path", "traces.export=https",
     ]
 

@@ -51,10 +51,16 @@ extension Schema {
                     .either([
                         .dictionary(keys: .routeKey, values: Shape.name.or(.map(.route))), .list(of: .map(.routeItem)),
                     ]), "Which request goes where; the most specific pattern wins."),
-                Key("tls", .oneOrMore(.map(.certificate)), "Certificates for HTTPS."),
-                Key("redirect_http", .scalar(.toggle), standard: "off", "Answer plain HTTP with a redirect to HTTPS."),
+                Key(
+                    "tls", .oneOrMore(.map(.certificate)),
+                    "Certificates for HTTPS; with them, every port of the gateway takes HTTPS and refuses plain HTTP."),
+                Key(
+                    "redirect_http", .scalar(.toggle), standard: "off", "Answer plain HTTP with a redirect to HTTPS instead of refusing it."
+                ),
                 Key("trusted_proxies", .oneOrMore(.scalar(.addressBlock)), "Whose forwarding headers are believed."),
-                Key("proxy_protocol", .scalar(.toggle), standard: "off", "Whether connections begin with the PROXY protocol."),
+                Key(
+                    "proxy_protocol", .scalar(.toggle), standard: "off",
+                    "Whether connections begin with the PROXY protocol; with `trusted_proxies`, only those may connect."),
                 Key(
                     "trace_context", .keywords("restart", "continue"), standard: "restart", "What becomes of a trace context from outside."),
                 Key("health", .path, standard: "/-/healthy", "The path that the gateway answers itself."),

@@ -1,3 +1,4 @@
+import MeshExchange
 import MeshModel
 
 // What runs where: weights, ports, executables, secrets.
@@ -104,6 +105,22 @@ extension SemanticCheck {
                 "build or install it, or correct the path; relative paths start at the file's folder"
             }
         findings.report(.missingExecutable, at: command.mark, token: command.written, "\(owner) can't be started: \(problem)", fix: fix)
+    }
+}
+
+extension SemanticCheck {
+    mutating func checkCertificates() {
+        let nodes = root[path: "gateway", "tls"]?.elements ?? []
+        let certificates = document.gateway?.tls?.certificates ?? []
+        guard nodes.count == certificates.count else { return }
+        for (node, files) in zip(nodes, certificates) {
+            for (key, path) in [("cert", files.certificate), ("key", files.key)] where !environment.fileExists(path) {
+                guard let value = node[key] else { continue }
+                findings.report(
+                    .unreadableFile, at: value.mark, token: value.text ?? "", "gateway.tls.\(key): there is no '\(value.text ?? path)'",
+                    fix: "correct the path; relative paths start at the file's folder")
+            }
+        }
     }
 }
 

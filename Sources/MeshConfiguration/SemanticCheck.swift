@@ -26,6 +26,7 @@ struct SemanticCheck {
         check.checkWeights()
         check.checkPorts()
         check.checkExecutables()
+        check.checkCertificates()
         check.checkSecrets()
         findings = check.findings
     }

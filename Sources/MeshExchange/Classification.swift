@@ -35,7 +35,7 @@ extension ResponseFacts {
 extension AttemptFailure {
     func isListed(in conditions: RetryConditions) -> Bool {
         switch self {
-        case .connectFailed, .connectTimedOut: conditions.kinds.contains(.connect)
+        case .connectFailed, .connectTimedOut, .handshakeFailed, .certificateRejected: conditions.kinds.contains(.connect)
         case .streamRefused, .closedBeforeResponse, .reset, .protocolError, .truncated: conditions.kinds.contains(.reset)
         case .timedOut: conditions.kinds.contains(.timeout)
         case .poolExhausted: false

@@ -154,6 +154,8 @@ extension AttemptFailure: CustomStringConvertible {
         switch self {
         case .connectFailed: "connect failed"
         case .connectTimedOut: "connect timed out"
+        case .handshakeFailed: "TLS handshake failed"
+        case .certificateRejected: "certificate not accepted"
         case .streamRefused: "stream refused"
         case .poolExhausted: "connection pool exhausted"
         case .closedBeforeResponse: "connection closed before the response"

@@ -79,6 +79,10 @@ package enum OverloadScope: UInt8, Sendable {
 package enum AttemptFailure: Hashable, Sendable {
     case connectFailed
     case connectTimedOut
+    /// The connection stood, and TLS could not be agreed on.
+    case handshakeFailed
+    /// The peer showed a certificate that is not believed, or one for another name.
+    case certificateRejected
     /// The peer said that it did not take the stream: REFUSED_STREAM, or a GOAWAY below its id.
     case streamRefused
     /// No connection was to be had from this process's own pool.
@@ -100,7 +104,7 @@ package enum AttemptFailure: Hashable, Sendable {
     /// The peer can't have begun to work on it, so that it may be tried elsewhere whatever its method.
     package var isProvablyUnsent: Bool {
         switch self {
-        case .connectFailed, .connectTimedOut, .streamRefused, .poolExhausted: true
+        case .connectFailed, .connectTimedOut, .handshakeFailed, .certificateRejected, .streamRefused, .poolExhausted: true
         case .closedBeforeResponse(_, let requestWritten): !requestWritten
         case .reset, .protocolError, .timedOut, .truncated, .faultInjected: false
         }
@@ -111,7 +115,7 @@ package enum AttemptFailure: Hashable, Sendable {
         switch self {
         case .streamRefused, .poolExhausted: true
         case .closedBeforeResponse(let reused, _): reused
-        case .connectFailed, .connectTimedOut, .reset, .protocolError, .timedOut, .truncated: false
+        case .connectFailed, .connectTimedOut, .handshakeFailed, .certificateRejected, .reset, .protocolError, .timedOut, .truncated: false
         case .faultInjected(let status): status < 500 || status == 501
         }
     }
@@ -127,7 +131,7 @@ package enum AttemptFailure: Hashable, Sendable {
 
     package var flag: ResponseFlag {
         switch self {
-        case .connectFailed, .connectTimedOut: .connectFailure
+        case .connectFailed, .connectTimedOut, .handshakeFailed, .certificateRejected: .connectFailure
         case .streamRefused, .reset: .upstreamReset
         case .poolExhausted: .overflow
         case .closedBeforeResponse, .truncated: .upstreamClosed

@@ -26,6 +26,12 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
     package var traceContextContinues: Bool
     /// Addresses and CIDR blocks whose `X-Forwarded-*` is believed.
     package var trustedProxies: [String]
+    /// Every connection of a client begins with a header of the PROXY protocol.
+    package var proxyProtocol: Bool
+    /// Of a gateway that has certificates.
+    package var tls: InboundTLS?
+    /// nil where none is kept.
+    package var accessLog: AccessLogConfiguration?
     package var limits: InboundLimits
     package var timeouts: InboundTimeouts
     /// Which traces are kept, for those that begin in this process.
@@ -42,7 +48,8 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         revision: UInt64 = 1, mesh: String, tiers: [String] = [], service: String, tier: String = "", replicas: Int = 1,
         destinations: [DestinationConfiguration] = [], routes: [RouteConfiguration] = [], deadline: Timespan? = nil,
         retryCredit: RetryCreditPolicy = .standard, healthPath: String? = nil, traceContextContinues: Bool = false,
-        trustedProxies: [String] = [], limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts(),
+        trustedProxies: [String] = [], proxyProtocol: Bool = false, tls: InboundTLS? = nil, accessLog: AccessLogConfiguration? = nil,
+        limits: InboundLimits = InboundLimits(), timeouts: InboundTimeouts = InboundTimeouts(),
         keeping: TraceKeeping = .all, keepKey: String? = nil
     ) {
         self.revision = revision
@@ -58,6 +65,9 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         self.healthPath = healthPath
         self.traceContextContinues = traceContextContinues
         self.trustedProxies = trustedProxies
+        self.proxyProtocol = proxyProtocol
+        self.tls = tls
+        self.accessLog = accessLog
         self.limits = limits
         self.timeouts = timeouts
         self.keeping = keeping
@@ -79,6 +89,9 @@ package struct SnapshotConfiguration: Hashable, Sendable, Codable {
         healthPath = try values.decodeIfPresent(String.self, forKey: .healthPath)
         traceContextContinues = try values.decode(.traceContextContinues, default: false)
         trustedProxies = try values.decode(.trustedProxies, default: [])
+        proxyProtocol = try values.decode(.proxyProtocol, default: false)
+        tls = try values.decodeIfPresent(InboundTLS.self, forKey: .tls)
+        accessLog = try values.decodeIfPresent(AccessLogConfiguration.self, forKey: .accessLog)
         limits = try values.decode(.limits, default: InboundLimits())
         timeouts = try values.decode(.timeouts, default: InboundTimeouts())
         keeping = try values.decode(.keeping, default: .all)

@@ -40,10 +40,12 @@ package struct Endpoint: Hashable, Sendable, Codable {
     /// `Host` and path prefix to use towards a `url:` service; nil inside the mesh.
     package var authority: String?
     package var basePath: String?
+    /// It is spoken to by TLS, and its certificate must bear this name or address; nil for one in the clear.
+    package var tlsName: String?
 
     package init(
         instance: InstanceID, host: String = "", addresses: [SocketAddress], expectedIdentity: PeerIdentity = .none, draining: Bool = false,
-        weight: Double = 1, version: String? = nil, authority: String? = nil, basePath: String? = nil
+        weight: Double = 1, version: String? = nil, authority: String? = nil, basePath: String? = nil, tlsName: String? = nil
     ) {
         self.instance = instance
         self.host = host
@@ -54,5 +56,6 @@ package struct Endpoint: Hashable, Sendable, Codable {
         self.version = version
         self.authority = authority
         self.basePath = basePath
+        self.tlsName = tlsName
     }
 }

@@ -21,6 +21,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     /// The ramp of an endpoint that is new or was let in again.
     package var slowStart: Timespan
     package var `protocol`: UpstreamProtocol
+    package var tls: UpstreamTLS
     /// How many calls may be under way at once, the critical ones first; nil for no limit but the bulkhead.
     package var limit: LimitPolicy?
     /// Trouble made on purpose.
@@ -31,8 +32,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
         breaker: BreakerPolicy? = BreakerPolicy(), eject: EjectionPolicy? = EjectionPolicy(), balance: BalancePolicy = .p2c,
         bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10), protocol: UpstreamProtocol = .auto,
-        limit: LimitPolicy? = nil,
-        fault: FaultPolicy? = nil
+        tls: UpstreamTLS = UpstreamTLS(), limit: LimitPolicy? = nil, fault: FaultPolicy? = nil
     ) {
         self.timeout = timeout
         self.attemptTimeout = attemptTimeout
@@ -46,13 +46,14 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.bulkhead = bulkhead
         self.slowStart = slowStart
         self.protocol = `protocol`
+        self.tls = tls
         self.limit = limit
         self.fault = fault
     }
 
     private enum CodingKeys: String, CodingKey {
         case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, eject, ejectOff, balance
-        case bulkhead, slowStart, `protocol`, limit, fault
+        case bulkhead, slowStart, `protocol`, limit, fault, tls
     }
 
     package init(from decoder: any Decoder) throws {
@@ -71,6 +72,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         slowStart = try values.decode(.slowStart, default: standard.slowStart)
         // A protocol that a later version adds is left to the handshake.
         self.protocol = (try? values.decode(.protocol, default: standard.protocol)) ?? .auto
+        tls = try values.decode(.tls, default: standard.tls)
         limit = try values.decodeIfPresent(LimitPolicy.self, forKey: .limit)
         fault = try values.decodeIfPresent(FaultPolicy.self, forKey: .fault)
     }
@@ -92,6 +94,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         try values.encode(bulkhead, forKey: .bulkhead)
         try values.encode(slowStart, forKey: .slowStart)
         try values.encode(self.protocol, forKey: .protocol)
+        try values.encode(tls, forKey: .tls)
         try values.encodeIfPresent(limit, forKey: .limit)
         try values.encodeIfPresent(fault, forKey: .fault)
     }

@@ -199,3 +199,8 @@ extension Int64 {
         return remainder < 0 ? quotient - 1 : quotient
     }
 }
+
+extension UnixTime {
+    /// `2026-11-21T08:00:00.123Z`.
+    package var timestamp: String { LogLine.timestamp(self) }
+}

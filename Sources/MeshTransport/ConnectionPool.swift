@@ -63,7 +63,7 @@ final class ConnectionPool {
         connecting += 1
         let connection = UpstreamConnection(loop: loop, pool: self)
         connection.connect(
-            to: endpoint.endpoint, timeout: destination.policy.connectTimeout, for: call, speaksHTTP2: speaksHTTP2)
+            to: endpoint.endpoint, policy: destination.policy, for: call, speaksHTTP2: speaksHTTP2)
         return connection
     }
 
@@ -84,6 +84,9 @@ final class ConnectionPool {
         speaksHTTP2 = true
         if isRetired || loop.isDraining { connection.leave() } else { shared.append(connection) }
     }
+
+    /// A connection that was being made turned out not to: none is waited for any more.
+    func speaksOnlyHTTP1() { speaksHTTP2 = false }
 
     /// A connection takes no further stream.
     func remove(_ connection: HTTP2UpstreamConnection) { shared.removeAll { $0 === connection } }

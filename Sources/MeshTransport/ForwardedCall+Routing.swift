@@ -168,7 +168,7 @@ extension ForwardedCall {
             }
             address = nearest.last { !loop.trustedProxies.contains($0) } ?? nearest.first ?? address
         }
-        guard let parsed = AddressSet.parse(address) else { return address.withUnsafeBytes(body) }
+        guard let parsed = IPAddress.parse(address) else { return address.withUnsafeBytes(body) }
         (parsed.count == 16 ? Array(parsed[..<8]) : parsed).withUnsafeBytes(body)
     }
 

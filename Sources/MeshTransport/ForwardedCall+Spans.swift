@@ -22,11 +22,13 @@ extension ForwardedCall {
     }
 
     func recordSpans() {
-        let recorder = loop.recorder
-        guard recorder.isEnabled, identity.isRecorded, let destination, let attempts else { return }
+        guard identity.isRecorded, let destination, let attempts else { return }
         let end = loop.now
         let flag = callFlag
         let status = failure?.status ?? attempts.last?.status
+        logAccess(status: status, flag: flag, end: end)
+        let recorder = loop.recorder
+        guard recorder.isEnabled else { return }
         // Who made the call in code hears of it there; what answers a request tells it with the answer.
         if identity.origin == .local { identity.notes?.add(trouble) }
         let decision = decide(status: status, flag: flag, end: end)
@@ -156,9 +158,17 @@ extension ForwardedCall {
         identity.openNote = nil
     }
 
+    /// A line for every request from outside, whether its trace is kept or not.
+    private func logAccess(status: Int?, flag: ResponseFlag?, end: Instant) {
+        guard let log = loop.accessLog, identity.origin == .edge, identity.serverSpan != nil else { return }
+        log.write(self, status: status, flag: flag, end: end)
+    }
+
     /// Of a request that went no further than this process.
     func recordServerSpan(status: Int?, flag: ResponseFlag?, end: Instant) {
-        guard loop.recorder.isEnabled, identity.isRecorded else { return }
+        guard identity.isRecorded else { return }
+        logAccess(status: status, flag: flag, end: end)
+        guard loop.recorder.isEnabled else { return }
         let decision = decide(status: status, flag: flag, end: end)
         if decision == .notKept {
             recordNotKept(end: end)

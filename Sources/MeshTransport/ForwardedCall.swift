@@ -34,6 +34,9 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     var hasSeat = false
     /// Of its answer; nil where there was none, or it was broken off.
     var answeredStatus: Int?
+    /// Bytes of both bodies as they stood on the wire.
+    private(set) var receivedBytes: UInt64 = 0
+    private(set) var deliveredBytes: UInt64 = 0
     private var replay = ReplayBuffer()
     /// What came after the replay buffer was full and before there was an upstream to send it to.
     private var held: [ByteBuffer] = []
@@ -145,6 +148,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         offersUpgrade = false
         tunnelEnds = TunnelEnds()
         bodyIsData = false
+        receivedBytes = 0
+        deliveredBytes = 0
         requestTrailers = nil
         isGRPC = false
         responseTrailers = nil
@@ -253,6 +258,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// A piece of the request's body, as it stands on the wire.
     func requestBody(_ piece: ByteBuffer) {
         guard !isOver else { return }
+        receivedBytes += UInt64(piece.readableBytes)
         mirror?.requestBody(piece)
         if replay.isOpen, !replay.append(piece, account: loop.shared.replay) {
             if isStreaming {
@@ -330,6 +336,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     func upstreamBody(_ bytes: ByteBuffer) {
         guard let source, isCommitted else { return }
         exchange!.progressed(now: loop.now)
+        deliveredBytes += UInt64(bytes.readableBytes)
         source.deliverBody(bytes)
         if !source.isWritable { upstream?.setReadPaused(true) }
     }

@@ -69,6 +69,8 @@ struct MeshAnswer {
             switch failure {
             case .connectFailed: "connection_refused"
             case .connectTimedOut: "connection_timeout"
+            case .handshakeFailed: "tls_protocol_error"
+            case .certificateRejected: "tls_certificate_error"
             case .streamRefused, .closedBeforeResponse, .reset: "connection_terminated"
             case .poolExhausted: "connection_limit_reached"
             case .protocolError: "http_protocol_error"

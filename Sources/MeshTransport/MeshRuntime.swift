@@ -10,6 +10,8 @@ internal import Synchronization
 package final class MeshRuntime: Sendable {
     private struct State {
         var snapshot: Snapshot
+        var tls: TLSContexts
+        var accessLog: AccessLog?
         var listeners: [any Channel] = []
     }
 
@@ -23,7 +25,8 @@ package final class MeshRuntime: Sendable {
     /// - Parameters:
     ///   - threads: event loops; one for each core that is to be used.
     ///   - telemetry: where spans go; nil records none.
-    /// - Throws: `SnapshotError` where the configuration can't be followed.
+    /// - Throws: `SnapshotError` where the configuration can't be followed, `TLSUnusable` where its certificates can't
+    ///   be used, `AccessLogUnusable` where its log can't be written.
     package convenience init(_ configuration: SnapshotConfiguration, threads: Int, telemetry: TelemetryPipeline? = nil) throws {
         try self.init(configuration, threads: threads, telemetry: telemetry, resolver: NameResolver())
     }
@@ -33,32 +36,40 @@ package final class MeshRuntime: Sendable {
         replay: ReplayAccount = ReplayAccount()
     ) throws {
         let snapshot = try Snapshot(configuration, after: nil, now: HostClock.now())
+        let tls = try TLSContexts(configuration)
+        let accessLog = try configuration.accessLog.map { log throws(AccessLogUnusable) in try AccessLog(log) }
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, threads))
         let shared = SharedState(service: configuration.service, tier: configuration.tier, resolver: resolver, replay: replay)
         self.shared = shared
         loops = group.makeIterator().enumerated().map { index, eventLoop in
             TransportLoop(
-                eventLoop: eventLoop, index: index, snapshot: snapshot, recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
+                eventLoop: eventLoop, index: index, snapshot: snapshot, tls: tls, accessLog: accessLog,
+                recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
         gate = AcceptGate(eventLoop: loops[0].eventLoop, limit: configuration.limits.connections)
-        state = Guarded(State(snapshot: snapshot))
+        state = Guarded(State(snapshot: snapshot, tls: tls, accessLog: accessLog))
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
     }
 
     package var snapshot: Snapshot { state.withLock { $0.snapshot } }
 
-    /// Makes all loops follow a new configuration; calls in flight end as they began.
+    /// Makes all loops follow a new configuration; calls in flight end as they began. Certificates are read again, and the
+    /// access log is opened again.
     ///
-    /// - Throws: `SnapshotError`; the configuration before stays in force.
+    /// - Throws: `SnapshotError`, `TLSUnusable` or `AccessLogUnusable`; the configuration before stays in force.
     package func install(_ configuration: SnapshotConfiguration) throws {
-        let snapshot = try state.withLock { state in
+        let (snapshot, tls, accessLog) = try state.withLock { state in
+            let tls = try TLSContexts(configuration, after: state.tls)
+            let accessLog = try configuration.accessLog.map { log throws(AccessLogUnusable) in try AccessLog(log) }
             let snapshot = try Snapshot(configuration, after: state.snapshot, now: HostClock.now())
             state.snapshot = snapshot
-            return snapshot
+            state.tls = tls
+            state.accessLog = accessLog
+            return (snapshot, tls, accessLog)
         }
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
         let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
-        for loop in loops { loop.eventLoop.execute { loop.install(snapshot, instances: instances) } }
+        for loop in loops { loop.eventLoop.execute { loop.install(snapshot, tls, accessLog, instances: instances) } }
         let gate = gate
         loops[0].eventLoop.execute { gate.limitChanged(to: configuration.limits.connections) }
     }
@@ -142,6 +153,7 @@ package final class MeshRuntime: Sendable {
         }
         for listener in listeners { try? await listener.close() }
         for loop in loops { try? await loop.eventLoop.submit { loop.closeAll() }.get() }
+        state.withLock { $0.accessLog }?.flush()
         try? await group.shutdownGracefully()
     }
 

@@ -24,6 +24,10 @@ extension RequestSource {
             refuseConnect()
             return
         }
+        guard !isForbiddenPlain else {
+            answerPlain(call)
+            return
+        }
         call.identity.isRecorded = !isHealthCheck
         guard isHealthCheck || call.takeSeat() else {
             answer(.shed)

@@ -14,7 +14,7 @@ struct RouteState {
     var affinity: UInt64?
 
     mutating func reset() {
-        guard route != nil || isMirror else { return }
+        guard route != nil || isMirror || !responseLines.isEmpty else { return }
         self = RouteState()
     }
 

@@ -104,7 +104,7 @@ extension ServerConnection {
     func abort() {
         guard !isClosed else { return }
         discardOutput()
-        context?.close(promise: nil)
+        (tlsContext ?? context)?.close(promise: nil)
     }
 
     /// The process is about to end: no further request.

@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshModel
 internal import NIOCore
+internal import NIOTLS
 
 // A client's side of a tunnel, which a 101 opens. Only there an end of the client's side is no farewell.
 
@@ -19,12 +20,15 @@ extension ServerConnection {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? ChannelEvent, event == .inputClosed, reading == .tunnel {
+        switch event {
+        case ChannelEvent.inputClosed where reading == .tunnel:
             loop.tick()
             owesInputEnd = true
             passOnInputEnd()
-        } else {
-            context.fireUserInboundEventTriggered(event)
+        case TLSUserEvent.handshakeCompleted:
+            loop.tick()
+            handshakeEnded()
+        default: context.fireUserInboundEventTriggered(event)
         }
     }
 

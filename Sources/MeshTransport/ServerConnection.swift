@@ -31,10 +31,14 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     }
 
     var context: ChannelHandlerContext?
+    /// Of TLS below this handler: what is closed there ends without a farewell.
+    var tlsContext: ChannelHandlerContext?
 
     // MARK: The request
     /// The first bytes have shown that this is HTTP/1.1.
     var isOpened = false
+    /// The header of the PROXY protocol was read.
+    var isIntroduced = false
     var parser: RequestHeadParser
     var decoder = BodyDecoder(.none)
     var reading = Reading.head
@@ -132,7 +136,10 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         }
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        tlsContext = nil
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 

@@ -8,25 +8,35 @@ internal import NIOCore
 
 /// Writes to the socket of a channel directly while nothing waits in the channel, which costs a tenth of the way through its pipeline.
 ///
-/// Position: only where the connection's handler is the one next to the socket; with TLS below it there is no such writer.
+/// Position: directly only where the connection's handler is the one next to the socket; with TLS below it everything takes the pipeline.
 /// What the socket does not take, and every error, goes to the channel, which then reports it as always.
 struct SocketWriter {
     private let descriptor: CInt
+    private let isDirect: Bool
     /// Bytes were handed to the channel and may still wait there.
     private var hasQueued = false
 
-    /// For a channel without a socket, or one whose bytes are changed on their way: everything takes the pipeline.
-    init() { descriptor = -1 }
+    /// For a channel without a socket: everything takes the pipeline.
+    init() {
+        descriptor = -1
+        isDirect = false
+    }
 
-    init(_ channel: any Channel) {
+    init(_ channel: any Channel) { self.init(channel, isDirect: true) }
+
+    /// For a channel whose bytes are changed below the connection's handler.
+    init(below channel: any Channel) { self.init(channel, isDirect: false) }
+
+    private init(_ channel: any Channel, isDirect: Bool) {
         let found = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
         descriptor = found ?? -1
+        self.isDirect = isDirect && descriptor >= 0
     }
 
     /// Whether the kernel has all that was written.
     mutating func isEmpty(_ context: ChannelHandlerContext) -> Bool {
         if hasQueued, (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) == 0 { hasQueued = false }
-        return !hasQueued && descriptor >= 0
+        return !hasQueued && isDirect
     }
 
     mutating func write(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {

@@ -28,6 +28,9 @@ final class TransportLoop: @unchecked Sendable {
     private(set) var trustedProxies = AddressSet()
     private(set) var keepKey: [UInt8] = []
     var decider = KeepDecider()
+    private(set) var tls: TLSContexts
+    private(set) var proxyProtocol = false
+    private(set) var accessLog: AccessLogBuffer?
     private(set) var pools: [InstanceID: ConnectionPool] = [:]
     /// The pools asked for last, by the address of the endpoint, which is held here so that no other can get it.
     private var recent: [(EndpointReference, ConnectionPool)?] = Array(repeating: nil, count: TransportLoop.recentPools)
@@ -57,27 +60,35 @@ final class TransportLoop: @unchecked Sendable {
     var trailerFields = FieldList()
     var date = DateField()
 
-    init(eventLoop: any EventLoop, index: Int, snapshot: Snapshot, recorder: SpanRecorder, shared: SharedState) {
+    init(
+        eventLoop: any EventLoop, index: Int, snapshot: Snapshot, tls: TLSContexts, accessLog: AccessLog?, recorder: SpanRecorder,
+        shared: SharedState
+    ) {
         self.eventLoop = eventLoop
         self.index = index
         self.snapshot = snapshot
+        self.tls = tls
         self.recorder = recorder
         self.shared = shared
         now = HostClock.now()
         random = RandomSource.fromSystem()
-        adopt(snapshot)
+        adopt(snapshot, tls, accessLog)
     }
 
-    private func adopt(_ snapshot: Snapshot) {
+    private func adopt(_ snapshot: Snapshot, _ tls: TLSContexts, _ log: AccessLog?) {
         if self.snapshot.configuration.routes != snapshot.configuration.routes { decider.routesChanged() }
         decider.rule = snapshot.configuration.keeping
         keepKey = Array((snapshot.configuration.keepKey ?? "").utf8)
         self.snapshot = snapshot
+        self.tls = tls
+        accessLog?.flush()
+        accessLog = log.map { AccessLogBuffer($0, loop: self) }
         limits = snapshot.configuration.limits
         timeouts = snapshot.configuration.timeouts
         continuesTraces = snapshot.configuration.traceContextContinues
         retryCredit = snapshot.configuration.retryCredit
         healthPath = Array((snapshot.configuration.healthPath ?? "").utf8)
+        proxyProtocol = snapshot.configuration.proxyProtocol
         trustedProxies = AddressSet(snapshot.configuration.trustedProxies)
     }
 
@@ -131,8 +142,8 @@ final class TransportLoop: @unchecked Sendable {
     }
 
     /// Takes a new snapshot; pools of instances that are no longer in it close what is idle and end with their last call.
-    func install(_ snapshot: Snapshot, instances: Set<InstanceID>) {
-        adopt(snapshot)
+    func install(_ snapshot: Snapshot, _ tls: TLSContexts, _ accessLog: AccessLog?, instances: Set<InstanceID>) {
+        adopt(snapshot, tls, accessLog)
         recent = Array(repeating: nil, count: Self.recentPools)
         for (instance, pool) in pools where !instances.contains(instance) {
             pool.retire()
@@ -157,6 +168,7 @@ final class TransportLoop: @unchecked Sendable {
         for pool in pools.values { pool.retire() }
         pools = [:]
         recent = Array(repeating: nil, count: Self.recentPools)
+        accessLog?.flush()
         // They hold this loop, as everything on it does.
         freeCalls = []
         timers.removeAll()

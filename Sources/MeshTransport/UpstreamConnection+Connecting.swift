@@ -1,23 +1,34 @@
 internal import MeshExchange
 internal import MeshModel
+internal import MeshPolicy
 internal import NIOCore
 internal import NIOPosix
+internal import NIOSSL
+internal import NIOTLS
 
 extension UpstreamConnection {
     /// Connects to the first address that answers, in the endpoint's order of preference.
     ///
     /// The call is told `upstreamReady` or `connectFailed`. A call that has gone by then leaves the connection to the pool.
-    func connect(to endpoint: Endpoint, timeout: Timespan, for call: ForwardedCall?, speaksHTTP2: Bool) {
+    func connect(to endpoint: Endpoint, policy: CallPolicy, for call: ForwardedCall?, speaksHTTP2: Bool) {
         self.call = call
         self.speaksHTTP2 = speaksHTTP2
-        loop.setTimer(self, due: loop.now + timeout)
-        connect(to: endpoint.addresses[...], timeout: timeout)
+        if let name = endpoint.tlsName {
+            guard let context = loop.tls.client(for: policy) else {
+                // Of a snapshot that is not in force any more.
+                loop.eventLoop.assumeIsolated().execute { [self] in connectFailed(.handshakeFailed) }
+                return
+            }
+            handshake = Handshake(context: context, name: name, needsHTTP2: policy.protocol == .http2)
+        }
+        loop.setTimer(self, due: loop.now + policy.connectTimeout)
+        connect(to: endpoint.addresses[...], timeout: policy.connectTimeout)
     }
 
     private func connect(to addresses: ArraySlice<MeshModel.SocketAddress>, timeout: Timespan) {
         guard case .connecting = phase else { return }
         guard let address = addresses.first else {
-            connectFailed()
+            connectFailed(.connectFailed)
             return
         }
         let others = addresses.dropFirst()
@@ -59,14 +70,19 @@ extension UpstreamConnection {
         ClientBootstrap(group: loop.eventLoop)
             .connectTimeout(.nanoseconds(timeout.nanoseconds))
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls = try handler.value.handshake?.makeHandler() { try channel.pipeline.syncOperations.addHandler(tls) }
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
             }
             .connect(to: address)
             .assumeIsolated()
             .whenComplete { result in
                 self.loop.tick()
                 switch result {
-                case .success(let channel): self.established(channel)
+                case .success(let channel):
+                    // With TLS it stands when the handshake has ended.
+                    if self.handshake == nil { self.established(channel) } else { self.handshake?.hasBegun = true }
                 case .failure: self.connect(to: addresses.dropFirst(), then: others, timeout: timeout)
                 }
             }
@@ -75,14 +91,14 @@ extension UpstreamConnection {
     private func established(_ channel: any Channel) {
         guard case .connecting = phase, channel.isActive else {
             channel.close(promise: nil)
-            if case .connecting = phase { connectFailed() }
+            if case .connecting = phase { connectFailed(.connectFailed) }
             return
         }
         if speaksHTTP2 {
             becomeHTTP2(channel)
             return
         }
-        writer = SocketWriter(channel)
+        writer = handshake == nil ? SocketWriter(channel) : SocketWriter(below: channel)
         pool.connectEnded(nil)
         if let call {
             lease(to: call)
@@ -94,13 +110,13 @@ extension UpstreamConnection {
         }
     }
 
-    private func connectFailed() {
+    private func connectFailed(_ failure: AttemptFailure) {
         phase = .closed
         loop.removeTimer(self)
         let call = call
         self.call = nil
-        call?.upstreamFailed(.connectFailed)
-        pool.connectEnded(.connectFailed)
+        call?.upstreamFailed(failure)
+        pool.connectEnded(failure)
     }
 
     /// Hands the channel over to a connection of HTTP/2; the call goes on on its first stream.
@@ -109,7 +125,7 @@ extension UpstreamConnection {
         loop.removeTimer(self)
         let call = call
         self.call = nil
-        let connection = HTTP2UpstreamConnection(loop: loop, pool: pool, isSecure: false)
+        let connection = HTTP2UpstreamConnection(loop: loop, pool: pool, isSecure: handshake != nil)
         do {
             channel.pipeline.syncOperations.removeHandler(self, promise: nil)
             try connection.begin(on: channel)
@@ -126,5 +142,48 @@ extension UpstreamConnection {
             call.upstreamReady(stream)
         }
         pool.connectEnded(nil)
+    }
+
+    // MARK: - TLS
+
+    /// What both sides speak is agreed.
+    func handshakeCompleted(_ negotiated: String?, _ context: ChannelHandlerContext) {
+        guard case .connecting = phase, let handshake else { return }
+        speaksHTTP2 = negotiated == "h2"
+        guard speaksHTTP2 || !handshake.needsHTTP2 else {
+            handshakeFailed(.handshakeFailed)
+            return
+        }
+        if !speaksHTTP2 { pool.speaksOnlyHTTP1() }
+        established(context.channel)
+    }
+
+    /// The connection stands, and TLS on it does not.
+    func handshakeFailed(_ failure: AttemptFailure) {
+        guard case .connecting = phase else { return }
+        connectFailed(failure)
+        context?.close(promise: nil)
+    }
+}
+
+/// TLS towards an endpoint whose connection is being made.
+struct Handshake {
+    let context: NIOSSLContext
+    /// What its certificate must bear.
+    let name: String
+    let needsHTTP2: Bool
+    /// The connection below it stands.
+    var hasBegun = false
+
+    func makeHandler() throws -> NIOSSLClientHandler {
+        // An address is not asked for by SNI, and is compared with the certificate's addresses by itself.
+        let isAddress = (try? NIOCore.SocketAddress(ipAddress: name, port: 0)) != nil
+        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : name)
+    }
+
+    /// What an error of TLS means before the connection stands.
+    static func failure(_ error: any Error) -> AttemptFailure {
+        if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname { return .certificateRejected }
+        return "\(error)".contains("CERTIFICATE_VERIFY_FAILED") ? .certificateRejected : .handshakeFailed
     }
 }

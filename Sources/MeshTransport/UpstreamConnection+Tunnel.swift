@@ -1,6 +1,7 @@
 internal import MeshExchange
 internal import MeshModel
 internal import NIOCore
+internal import NIOTLS
 
 // A service's side of a tunnel.
 
@@ -10,16 +11,19 @@ extension UpstreamConnection {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let event = event as? ChannelEvent, event == .inputClosed else {
-            context.fireUserInboundEventTriggered(event)
-            return
+        switch event {
+        case ChannelEvent.inputClosed:
+            loop.tick()
+            guard case .leased = phase, let call else {
+                close()
+                return
+            }
+            call.upstreamEndedTunnel()
+        case TLSUserEvent.handshakeCompleted(let negotiated):
+            loop.tick()
+            handshakeCompleted(negotiated, context)
+        default: context.fireUserInboundEventTriggered(event)
         }
-        loop.tick()
-        guard case .leased = phase, let call else {
-            close()
-            return
-        }
-        call.upstreamEndedTunnel()
     }
 
     /// Ends our side behind what was written.

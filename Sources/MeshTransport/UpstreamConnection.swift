@@ -39,6 +39,10 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
     var reading = Reading.head
     var context: ChannelHandlerContext?
     var writer = SocketWriter()
+    /// nil where the endpoint is spoken to in the clear.
+    var handshake: Handshake?
+    /// TLS ended without a farewell: what has no other end than the connection's is not complete.
+    private var isCutOff = false
 
     var parser: ResponseHeadParser
     var decoder = BodyDecoder(.none)
@@ -180,10 +184,11 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
     func close() {
         if case .closed = phase { return }
         if case .connecting = phase {
-            // The bootstrap still owns the channel: `established` closes it.
             phase = .closed
             loop.removeTimer(self)
             pool.connectEnded(.connectTimedOut)
+            // Before it stands, the bootstrap owns the channel: `established` closes it.
+            if handshake?.hasBegun == true { context?.close(promise: nil) }
             return
         }
         phase = .closed
@@ -220,12 +225,17 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
         switch phase {
         case .idle: pool.remove(self)
         case .leased: connectionEnded()
+        case .connecting where handshake?.hasBegun == true:
+            self.phase = .connecting
+            handshakeFailed(.handshakeFailed)
         case .connecting, .draining, .closed: break
         }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is IOError { failure = .reset }
+        loop.tick()
+        if handshake?.hasBegun == true { handshakeFailed(Handshake.failure(error)) }
+        if error is IOError { failure = .reset } else { isCutOff = true }
         context.close(promise: nil)
     }
 
@@ -240,7 +250,7 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
         guard let call else { return }
         self.call = nil
         switch reading {
-        case .body where endsWithConnection && failure == nil:
+        case .body where endsWithConnection && failure == nil && !isCutOff:
             call.responseEnded()
         case .body:
             call.upstreamFailed(.truncated)

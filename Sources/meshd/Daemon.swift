@@ -269,10 +269,11 @@ actor Daemon {
     }
 
     func gatewayURLs() -> [String] {
-        registry.endpoints(of: MeshDocument.gatewayName).flatMap(\.addresses).compactMap { address in
+        let scheme = applied?.document.gateway?.tls == nil ? "http" : "https"
+        return registry.endpoints(of: MeshDocument.gatewayName).flatMap(\.addresses).compactMap { address in
             guard case .tcp(let host, let port) = address else { return nil }
             let shown = ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host
-            return "http://" + SocketAddress.tcp(host: shown, port: port).description
+            return "\(scheme)://" + SocketAddress.tcp(host: shown, port: port).description
         }
     }
 }
