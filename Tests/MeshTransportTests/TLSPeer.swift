@@ -62,7 +62,11 @@ final class TLSPeer: @unchecked Sendable {
         while !listener.isEstablished { guard try pump() else { throw RawSocket.Failed(description: "no handshake") } }
     }
 
-    deinit { _ = try? channel.finish(acceptAlreadyClosed: true) }
+    /// The peer's farewell is not waited for.
+    deinit {
+        channel.close(promise: nil)
+        channel.embeddedEventLoop.advanceTime(by: .minutes(1))
+    }
 
     private func transmit() throws {
         while let bytes = try channel.readOutbound(as: ByteBuffer.self) { try socket.send(Array(bytes.readableBytesView)) }
