@@ -68,6 +68,10 @@ extension ServerConnection {
 
     /// Ends the connection after what was written; a client that reads slowly has as long for it as a connection may be idle.
     func close() {
+        guard !isHandshaking else {
+            abort()
+            return
+        }
         guard !isClosed, let context else { return }
         writeOutput()
         reading = .discarding

@@ -33,6 +33,8 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     var context: ChannelHandlerContext?
     /// Of TLS below this handler: what is closed there ends without a farewell.
     var tlsContext: ChannelHandlerContext?
+    /// TLS has begun and does not stand: nothing can be written.
+    var isHandshaking = false
 
     // MARK: The request
     /// The first bytes have shown that this is HTTP/1.1.

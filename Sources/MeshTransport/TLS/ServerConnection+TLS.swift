@@ -13,6 +13,7 @@ extension ServerConnection {
     /// Puts TLS between the socket and this handler, and gives it what has come.
     func beginTLS(_ tls: ServerTLS, with bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         isSecure = true
+        isHandshaking = true
         writer = SocketWriter(below: context.channel)
         loop.setTimer(self, due: loop.now + loop.timeouts.head)
         let handler = NIOSSLServerHandler(context: tls.context)
@@ -28,6 +29,7 @@ extension ServerConnection {
 
     /// The time for the handshake ends, that for the first request begins.
     func handshakeEnded() {
+        isHandshaking = false
         if !isOpened, !isClosed { waitForRequest() }
     }
 }
