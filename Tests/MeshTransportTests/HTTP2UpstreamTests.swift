@@ -207,7 +207,12 @@ import Testing
             let begun = try client.request("POST", "/")
             let waiting = try client.request("POST", "/")
             let broken = try client.message(begun)
-            #expect(broken.reset != nil && !broken.isEnded)
+            // The end may overtake the head: then there was no answer. What has begun is never ended as if it were whole.
+            if broken.status == 200 {
+                #expect(broken.reset != nil && !broken.isEnded)
+            } else {
+                #expect(broken.status == 502)
+            }
             #expect(try client.message(waiting).status == 502)
         }
     }

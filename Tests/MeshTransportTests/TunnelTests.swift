@@ -155,7 +155,8 @@ import Testing
             try client.send([UInt8](repeating: 2, count: ofClient))
             client.shutdownWriting()
             let ahead = try client.receive(count: ofService - rest).count
-            #expect(eventually { hasServiceEnded.load(ordering: .acquiring) })
+            // What is left fits into the sockets, mostly; where it does not, the service ends while the rest is read.
+            for _ in 0..<1000 where !hasServiceEnded.load(ordering: .acquiring) { usleep(1000) }
             let count = client.receiveToEnd()?.count
             #expect(count == ofService - ahead)
             hasClientAll.store(true, ordering: .releasing)
