@@ -167,7 +167,9 @@ extension TestMesh {
             try file.write(contentsOf: Data("build \(build)".utf8))
             try file.close()
         }
-        guard rename(fresh.path(), place.path()) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+        guard rename(fresh.path(percentEncoded: false), place.path(percentEncoded: false)) == 0 else {
+            throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+        }
     }
 
     func expectSuccess(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) throws {

@@ -14,7 +14,8 @@ extension RealProcesses {
                   echo: { tier: enterprise, run: "${BIN}/echo" }
                 """)
             let disk = try SmallDisk(at: mesh.stateFolder.appending(path: "traces"))
-            let up = try disk.start(Programs.path("mesh"), ["up", "-d", "-f", mesh.file.path()], of: mesh).end(within: 120)
+            let up = try disk.start(Programs.path("mesh"), ["up", "-d", "-f", mesh.file.path(percentEncoded: false)], of: mesh).end(
+                within: 120)
             try #require(
                 up.status == 0,
                 """
@@ -76,22 +77,22 @@ private final class SmallDisk {
         let namespaces = getuid() == 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"]
         let script = #"mount -t tmpfs -o size=2m,mode=0700 mesh-test "$1" && shift && exec "$@""#
         return try RunningCommand(
-            "/usr/bin/env", ["unshare"] + namespaces + ["sh", "-c", script, "sh", place.path(), program] + arguments,
+            "/usr/bin/env", ["unshare"] + namespaces + ["sh", "-c", script, "sh", place.path(percentEncoded: false), program] + arguments,
             environment: mesh.environment, folder: mesh.folder)
     }
 
     /// Looks at the disk through one of the processes that see it.
     func enter(_ process: Int32) throws {
-        let seen = URL(filePath: "/proc/\(process)/root\(place.path())")
+        let seen = URL(filePath: "/proc/\(process)/root\(place.path(percentEncoded: false))")
         self.seen = seen
         var own = stat()
         var other = stat()
-        try #require(stat(place.path(), &own) == 0 && stat(seen.path(), &other) == 0)
-        try #require(own.st_dev != other.st_dev, "\(place.path()) is on the machine's own disk")
+        try #require(stat(place.path(percentEncoded: false), &own) == 0 && stat(seen.path(percentEncoded: false), &other) == 0)
+        try #require(own.st_dev != other.st_dev, "\(place.path(percentEncoded: false)) is on the machine's own disk")
     }
 
     func fill() throws {
-        let path = try #require(ballast).path()
+        let path = try #require(ballast).path(percentEncoded: false)
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         try #require(file >= 0)
         defer { close(file) }

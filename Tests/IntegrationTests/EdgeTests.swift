@@ -118,7 +118,8 @@ extension RealProcesses {
             let file = mesh.folder.appending(path: "metrics.txt")
             try text.write(to: file, atomically: true, encoding: .utf8)
             let check = try RunningCommand(
-                "/bin/sh", ["-c", "/usr/bin/promtool check metrics < '\(file.path())'"], environment: mesh.environment, folder: mesh.folder
+                "/bin/sh", ["-c", "/usr/bin/promtool check metrics < '\(file.path(percentEncoded: false))'"], environment: mesh.environment,
+                folder: mesh.folder
             ).end(within: 30)
             #expect(check.status == 0, "\(check.output)\(check.errors)")
         }

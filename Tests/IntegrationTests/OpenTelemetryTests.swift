@@ -17,9 +17,11 @@ extension RealProcesses {
         }
 
         /// Made by scripts/setup.
-        private static let python = Programs.checkout.appending(path: ".build/python/bin/python3").path()
+        private static let python = Programs.checkout.appending(path: ".build/python/bin/python3").path(percentEncoded: false)
 
-        private static func program(_ name: String) -> String { Programs.checkout.appending(path: "Tests/Python/\(name)").path() }
+        private static func program(_ name: String) -> String {
+            Programs.checkout.appending(path: "Tests/Python/\(name)").path(percentEncoded: false)
+        }
 
         @Test func aProgramWithTheSDKStandsInOneTraceWithTheMesh() throws {
             let mesh = try TestMesh(Self.chain(gateway: ", trace_context: continue", traces: #"otlp_listen: "127.0.0.1:0""#))
@@ -131,7 +133,8 @@ extension TestMesh {
 
     /// One request to the daemon itself.
     func daemon(_ path: String) throws -> CurlResponse {
-        let runtime = try FileManager.default.destinationOfSymbolicLink(atPath: stateFolder.appending(path: "run").path())
+        let runtime = try FileManager.default.destinationOfSymbolicLink(
+            atPath: stateFolder.appending(path: "run").path(percentEncoded: false))
         return try Self.client.send(CurlRequest("GET", "http://mesh\(path)", unixSocket: runtime + "/control.sock"))
     }
 }

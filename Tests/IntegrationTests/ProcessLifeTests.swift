@@ -21,7 +21,8 @@ extension RealProcesses {
             let before = try mesh.instances.compactMap { $0["pid"] as? Int }
             try mesh.up()
             #expect(try mesh.instances.compactMap { $0["pid"] as? Int } == before)
-            let runtime = try FileManager.default.destinationOfSymbolicLink(atPath: mesh.stateFolder.appending(path: "run").path())
+            let runtime = try FileManager.default.destinationOfSymbolicLink(
+                atPath: mesh.stateFolder.appending(path: "run").path(percentEncoded: false))
             let down = try mesh.mesh("down")
             #expect(down.status == 0, "\(down.errors)")
             #expect(mesh.processes.isEmpty)
@@ -225,7 +226,7 @@ extension TestMesh {
     /// How incarnations ended, as their shims wrote it down.
     func exits() throws -> [String] {
         let instances = stateFolder.appending(path: "instances")
-        return try FileManager.default.contentsOfDirectory(atPath: instances.path()).flatMap { replica in
+        return try FileManager.default.contentsOfDirectory(atPath: instances.path(percentEncoded: false)).flatMap { replica in
             try String(contentsOf: instances.appending(path: replica).appending(path: "record"), encoding: .utf8)
                 .split(separator: "\n").filter { $0.hasPrefix("exit ") }.map { "\(replica): \($0)" }
         }

@@ -10,5 +10,5 @@ enum Programs {
 
     static let checkout = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    static func path(_ name: String) -> String { folder.appending(path: name).path() }
+    static func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
 }

@@ -21,8 +21,8 @@ final class TestMesh {
         self.stateFolder = folder.appending(path: stateFolder)
         environment = ProcessInfo.processInfo.environment
         for name in environment.keys where name.hasPrefix("MESH_") || name == "PORT" { environment[name] = nil }
-        environment["BIN"] = Programs.folder.path()
-        environment["MESH_STATE_DIR"] = self.stateFolder.path()
+        environment["BIN"] = Programs.folder.path(percentEncoded: false)
+        environment["MESH_STATE_DIR"] = self.stateFolder.path(percentEncoded: false)
         environment["MESH_TEST_ID"] = id
         environment["NO_COLOR"] = "1"
         environment.merge(extra) { $1 }
@@ -49,7 +49,8 @@ final class TestMesh {
 
     /// Starts `mesh` and goes on.
     func start(_ arguments: [String]) throws -> RunningCommand {
-        let withFile = ["up", "check", "plan"].contains(arguments.first) ? arguments + ["-f", file.path()] : arguments
+        let withFile =
+            ["up", "check", "plan"].contains(arguments.first) ? arguments + ["-f", file.path(percentEncoded: false)] : arguments
         return try RunningCommand(Programs.path("mesh"), withFile, environment: environment, folder: folder)
     }
 

@@ -8,7 +8,7 @@ import Testing
     private let catalog: BuildCatalog
 
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "builds-\(UUID().uuidString)").path()
+        folder = FileManager.default.temporaryDirectory.appending(path: "builds-\(UUID().uuidString)").path(percentEncoded: false)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         catalog = BuildCatalog(folder: folder + "/kept")
     }

@@ -7,7 +7,8 @@ import Testing
 @testable import meshd
 
 @Suite struct DeploymentHistoryTests {
-    private let path = FileManager.default.temporaryDirectory.appending(path: "deployments-\(UUID().uuidString).json").path()
+    private let path = FileManager.default.temporaryDirectory.appending(path: "deployments-\(UUID().uuidString).json").path(
+        percentEncoded: false)
 
     private func content(_ text: String) -> DeploymentHistory.Content {
         .init(source: .init(file: "/mesh.yaml", files: ["/mesh.yaml": text], environment: [:]), adjustments: .init(), builds: ["crm": text])

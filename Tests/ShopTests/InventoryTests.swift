@@ -84,7 +84,9 @@ import Testing
         let folder = FileManager.default.temporaryDirectory.appending(path: "inventory-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let replicas = [try Inventory.open(folder: folder.path()), try Inventory.open(folder: folder.path())]
+        let replicas = [
+            try Inventory.open(folder: folder.path(percentEncoded: false)), try Inventory.open(folder: folder.path(percentEncoded: false)),
+        ]
         let held = await withTaskGroup(of: Bool.self) { group in
             for number in 0..<50 {
                 group.addTask {
