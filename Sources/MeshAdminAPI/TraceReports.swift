@@ -1,3 +1,16 @@
+/// Traces that match a query and yet are no requests that could be counted.
+package struct LeftOutReport: Hashable, Sendable, Codable {
+    /// Work that goes on after its request; counted where the query names its route.
+    package var detached: Int
+    /// Of which no root has come.
+    package var rootless: Int
+
+    package init(detached: Int, rootless: Int) {
+        self.detached = detached
+        self.rootless = rootless
+    }
+}
+
 /// Where slow traces spend what typical ones do not: the shape of `traces path --json`.
 package struct TracePathReport: Hashable, Sendable, Codable {
     /// Traces between two percentiles of the duration.
@@ -65,17 +78,29 @@ package struct TracePathReport: Hashable, Sendable, Codable {
     package var lines: [Line]
     /// True where only a part of a band, taken evenly, was looked at.
     package var sampled: Bool
+    /// nil where nothing was.
+    package var leftOut: LeftOutReport?
     /// Files that could not be read.
     package var problems: [String]
 
-    package init(traces: Int, routes: Int, typical: Band, slow: Band, lines: [Line], sampled: Bool, problems: [String]) {
+    package init(
+        traces: Int, routes: Int, typical: Band, slow: Band, lines: [Line], sampled: Bool, leftOut: LeftOutReport? = nil,
+        problems: [String]
+    ) {
         self.traces = traces
         self.routes = routes
         self.typical = typical
         self.slow = slow
         self.lines = lines
         self.sampled = sampled
+        self.leftOut = leftOut
         self.problems = problems
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case traces, routes, typical, slow, lines, sampled
+        case leftOut = "left_out"
+        case problems
     }
 }
 
@@ -137,14 +162,24 @@ package struct TraceComparisonReport: Hashable, Sendable, Codable {
     package var baseline: Group
     package var findings: [Finding]
     package var sampled: Bool
+    package var leftOut: LeftOutReport?
     package var problems: [String]
 
-    package init(group: Group, baseline: Group, findings: [Finding], sampled: Bool, problems: [String]) {
+    package init(
+        group: Group, baseline: Group, findings: [Finding], sampled: Bool, leftOut: LeftOutReport? = nil, problems: [String]
+    ) {
         self.group = group
         self.baseline = baseline
         self.findings = findings
         self.sampled = sampled
+        self.leftOut = leftOut
         self.problems = problems
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case group, baseline, findings, sampled
+        case leftOut = "left_out"
+        case problems
     }
 }
 
@@ -178,21 +213,28 @@ package struct TraceStatisticsReport: Hashable, Sendable, Codable {
     package var boundsMS: [Double]
     /// From the first to the last of the traces.
     package var seconds: Double
+    package var leftOut: LeftOutReport?
     package var problems: [String]
 
-    package init(by: String, measures: [String], groups: [Group], boundsMS: [Double], seconds: Double, problems: [String]) {
+    package init(
+        by: String, measures: [String], groups: [Group], boundsMS: [Double], seconds: Double, leftOut: LeftOutReport? = nil,
+        problems: [String]
+    ) {
         self.by = by
         self.measures = measures
         self.groups = groups
         self.boundsMS = boundsMS
         self.seconds = seconds
+        self.leftOut = leftOut
         self.problems = problems
     }
 
     private enum CodingKeys: String, CodingKey {
         case by, measures, groups
         case boundsMS = "bounds_ms"
-        case seconds, problems
+        case seconds
+        case leftOut = "left_out"
+        case problems
     }
 }
 

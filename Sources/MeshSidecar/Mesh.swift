@@ -131,6 +131,7 @@ public final class Mesh: Sendable {
                     status: status)
                 spans.recordRoot(header, trouble: notes.trouble.union(status == .error ? .error : [])) { span in
                     span.name(name)
+                    span.add(.detached, true)
                     if let origin { span.link(origin.traceID, origin.spanID) }
                 }
             }

@@ -15,6 +15,40 @@ package struct TraceGroup: Hashable, Sendable {
     package var histogram: [Int]
 }
 
+/// Traces that match and yet are not counted where requests are.
+package struct LeftOutTraces: Hashable, Sendable {
+    /// Work that goes on after its request: nobody waits for it. A query that names its route has it counted.
+    package var detached = 0
+    /// Their roots have not come, so that nobody knows how long they took.
+    package var rootless = 0
+
+    /// What a row is: 0 a request, else why it is left out.
+    fileprivate static let column = "iif(root IS NULL, 1, parentless & 2)"
+
+    package init(detached: Int = 0, rootless: Int = 0) {
+        self.detached = detached
+        self.rootless = rootless
+    }
+
+    /// Whether a row is left out, by its `column`.
+    fileprivate mutating func takes(_ reason: Int64, countsDetached: Bool) -> Bool {
+        switch reason {
+        case 0: return false
+        case 1:
+            rootless += 1
+            return true
+        default:
+            if !countsDetached { detached += 1 }
+            return !countsDetached
+        }
+    }
+
+    fileprivate mutating func add(_ other: LeftOutTraces) {
+        detached += other.detached
+        rootless += other.rootless
+    }
+}
+
 /// The traces that match, by groups.
 package struct TraceStatistics: Hashable, Sendable {
     package var grouping: TraceGrouping
@@ -23,6 +57,7 @@ package struct TraceStatistics: Hashable, Sendable {
     package var bounds: [Timespan]
     /// From the first to the last of the traces.
     package var span: Timespan
+    package var leftOut: LeftOutTraces
     package var problems: [String]
 }
 
@@ -41,20 +76,23 @@ extension TraceStore {
         var failed: [String: Int] = [:]
         var first = Int64.max
         var last = Int64.min
+        var leftOut = LeftOutTraces()
         let problems = eachPartition(since: since) { view in
             // Texts by number: a group is known by its number until the end of the file.
             var byNumber: [Int64: (durations: [Int64], failed: Int)] = [:]
             var byText: [String: (durations: [Int64], failed: Int)] = [:]
             let column = Self.column(of: grouping.key)
             try matches(
-                plan, in: view, since: since, columns: "duration, status IS NULL OR status >= 500, \(column ?? "0")"
+                plan, in: view, since: since,
+                columns: "duration, status IS NULL OR status >= 500, \(LeftOutTraces.column), \(column ?? "0")"
             ) { match in
+                guard !leftOut.takes(match[2], countsDetached: plan.namesTraces) else { return }
                 let (duration, hasFailed): (Int64, Bool) = (match[0], match[1])
                 first = min(first, match.started)
                 last = max(last, match.started)
                 if column != nil {
-                    byNumber[match[2] ?? -1, default: ([], 0)].durations.append(duration)
-                    if hasFailed { byNumber[match[2] ?? -1]?.failed += 1 }
+                    byNumber[match[3] ?? -1, default: ([], 0)].durations.append(duration)
+                    if hasFailed { byNumber[match[3] ?? -1]?.failed += 1 }
                 } else if case .attribute(let name) = grouping.key {
                     let spans = StoredPart.decode(try view.parts(row: match.row), of: TraceID(high: 0, low: 0))
                     let values = spans.flatMap { $0.attributes.filter { $0.name == name }.map(\.value.description) }
@@ -86,7 +124,8 @@ extension TraceStore {
         }
         return TraceStatistics(
             grouping: grouping, groups: groups.sorted { $0.traces != $1.traces ? $0.traces > $1.traces : $0.value < $1.value },
-            bounds: bounds.map { .nanoseconds($0) }, span: first < last ? .nanoseconds(last - first) : .zero, problems: problems)
+            bounds: bounds.map { .nanoseconds($0) }, span: first < last ? .nanoseconds(last - first) : .zero, leftOut: leftOut,
+            problems: problems)
     }
 
     private static func column(of key: TraceGrouping.Key) -> String? {
@@ -154,28 +193,34 @@ extension TraceStore {
         var duration: Int64
     }
 
-    /// Every trace that matches, by duration; with the names of the files and the count of routes.
-    private func candidates(
-        _ query: TraceQuery, since: UnixTime?
-    ) -> (traces: [Candidate], partitions: [PartitionName], routes: Int, problems: [String]) {
-        let plan = plan(query, since: since)
+    /// The requests that match.
+    private struct Candidates {
+        /// By duration.
         var traces: [Candidate] = []
         var partitions: [PartitionName] = []
+        var routes = 0
+        var leftOut = LeftOutTraces()
+        var problems: [String] = []
+    }
+
+    private func candidates(_ query: TraceQuery, since: UnixTime?) -> Candidates {
+        let plan = plan(query, since: since)
+        var found = Candidates()
         var routes: Set<String> = []
-        let problems = eachPartition(since: since) { view in
+        found.problems = eachPartition(since: since) { view in
             var numbers: Set<Int> = []
-            // Without a root the duration is not known.
-            try matches(plan, in: view, since: since, columns: "duration, route, root") { match in
-                guard (match[2] as Int64?) != nil else { return }
-                traces.append(Candidate(partition: partitions.count, row: match.row, duration: match[0]))
+            try matches(plan, in: view, since: since, columns: "duration, route, \(LeftOutTraces.column)") { match in
+                guard !found.leftOut.takes(match[2], countsDetached: plan.namesTraces) else { return }
+                found.traces.append(Candidate(partition: found.partitions.count, row: match.row, duration: match[0]))
                 numbers.insert(match[1])
             }
             for number in numbers { routes.insert(view.text(number)) }
-            partitions.append(view.name)
+            found.partitions.append(view.name)
             return true
         }
-        traces.sort { $0.duration < $1.duration }
-        return (traces, partitions, routes.count, problems)
+        found.traces.sort { $0.duration < $1.duration }
+        found.routes = routes.count
+        return found
     }
 
     /// Calls `body` with the whole of each trace, files one after the other.
@@ -222,7 +267,7 @@ extension TraceStore {
         }
         return PathComparison(
             traces: found.traces.count, typical: bands[0], slow: bands[1], lines: PathSum.lines(typical: sums[0], slow: sums[1]),
-            isSampled: isSampled, routes: found.routes, problems: Array(Set(problems)).sorted())
+            isSampled: isSampled, routes: found.routes, leftOut: found.leftOut, problems: Array(Set(problems)).sorted())
     }
 
     /// What the traces of one query have more often than those of another; without a second one, the slowest of the first
@@ -232,9 +277,8 @@ extension TraceStore {
         var counts = [TraitCount(), TraitCount()]
         var isSampled = false
         var problems = first.problems
-        func count(
-            _ index: Int, _ found: (traces: [Candidate], partitions: [PartitionName], routes: Int, problems: [String]), _ range: Range<Int>
-        ) {
+        var leftOut = first.leftOut
+        func count(_ index: Int, _ found: Candidates, _ range: Range<Int>) {
             let picked = Self.thinned(range, Self.mostCompared)
             isSampled = isSampled || picked.count < range.count
             problems += analyse(picked.map { found.traces[$0] }, in: found.partitions) { id, digest, analysis in
@@ -244,6 +288,7 @@ extension TraceStore {
         if let other {
             let second = candidates(other, since: since)
             problems += second.problems
+            leftOut.add(second.leftOut)
             count(0, first, 0..<first.traces.count)
             count(1, second, 0..<second.traces.count)
         } else {
@@ -255,6 +300,7 @@ extension TraceStore {
         let names = other == nil ? ["slow (>= p\(first.traces.count >= 2_000 ? 99 : 95))", "typical (p45-55)"] : ["first", "second"]
         return GroupComparison(
             group: counts[0].group(named: names[0]), baseline: counts[1].group(named: names[1]),
-            findings: counts[0].findings(against: counts[1]), isSampled: isSampled, problems: Array(Set(problems)).sorted())
+            findings: counts[0].findings(against: counts[1]), isSampled: isSampled, leftOut: leftOut,
+            problems: Array(Set(problems)).sorted())
     }
 }

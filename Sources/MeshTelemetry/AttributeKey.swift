@@ -77,6 +77,8 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case kept = 87
     /// How many spans of a trace are known to be lost.
     case lostSpans = 88
+    /// True on the root of work that goes on although its request may be over (`Mesh.detached`): nobody waits for it.
+    case detached = 89
 
     package var name: String {
         switch self {
@@ -128,6 +130,7 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
         case .mirror: "mesh.mirror"
         case .kept: "mesh.kept"
         case .lostSpans: "mesh.lost_spans"
+        case .detached: "mesh.detached"
         }
     }
 }

@@ -31,9 +31,11 @@ extension TracesCommand {
                 let bytes = try daemon.get(AdminAPI.Path.tracePath, query: which.parameters, timeout: TraceChoice.patience)
                 guard !json else { return JSONOutput.write(bytes, to: console) }
                 let report = try AdminJSON.decode(TracePathReport.self, from: bytes)
-                guard report.traces > 0 else { return which.tellOfNone(console, location) }
+                guard report.traces > 0 || report.leftOut != nil else { return which.tellOfNone(console, location) }
                 console.write(TracePathTable.lines(report, width: console.output.width))
-                console.tell(TracePathTable.remarks(report).map { StyledText($0, .dim) } + problemLines(report.problems))
+                console.tell(
+                    TracePathTable.remarks(report).map { StyledText($0, .dim) } + leftOutLines(report.leftOut)
+                        + problemLines(report.problems))
             }
         }
     }
@@ -71,7 +73,7 @@ extension TracesCommand {
                 let report = try AdminJSON.decode(TraceComparisonReport.self, from: bytes)
                 console.write(TraceComparisonTable.lines(report, width: console.output.width))
                 let sampled = report.sampled ? [StyledText("of each group a part, taken evenly, was looked at", .dim)] : []
-                console.tell(sampled + problemLines(report.problems))
+                console.tell(sampled + leftOutLines(report.leftOut) + problemLines(report.problems))
             }
         }
     }
@@ -107,7 +109,7 @@ extension TracesCommand {
             guard !json else { return JSONOutput.write(bytes, to: console) }
             let report = try AdminJSON.decode(TraceStatisticsReport.self, from: bytes)
             console.write(TraceStatisticsTable.lines(report, width: console.output.width))
-            console.tell(problemLines(report.problems))
+            console.tell(leftOutLines(report.leftOut) + problemLines(report.problems))
         }
     }
 
@@ -205,6 +207,10 @@ extension TracesCommand {
             }
         }
     }
+}
+
+private func leftOutLines(_ leftOut: LeftOutReport?) -> [StyledText] {
+    (leftOut.map { LeftOutText.remarks($0) } ?? []).map { StyledText($0, .dim) }
 }
 
 /// Files that could not be read.

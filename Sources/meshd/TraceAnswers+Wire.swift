@@ -95,7 +95,17 @@ extension TraceStatisticsReport {
                     value: group.value, traces: group.traces, failed: group.failed,
                     measures: Dictionary(zip(measures, group.measures), uniquingKeysWith: { $1 }), histogram: group.histogram)
             },
-            boundsMS: statistics.bounds.map { $0.seconds * 1_000 }, seconds: statistics.span.seconds, problems: statistics.problems)
+            boundsMS: statistics.bounds.map { $0.seconds * 1_000 }, seconds: statistics.span.seconds,
+            leftOut: LeftOutReport(statistics.leftOut),
+            problems: statistics.problems)
+    }
+}
+
+extension LeftOutReport {
+    /// Nil where nothing was left out.
+    init?(_ leftOut: LeftOutTraces) {
+        guard leftOut != LeftOutTraces() else { return nil }
+        self.init(detached: leftOut.detached, rootless: leftOut.rootless)
     }
 }
 
@@ -130,7 +140,7 @@ extension TracePathReport {
                     kind: kind, tier: tier, service: service, typicalMS: line.typical.seconds * 1_000, slowMS: line.slow.seconds * 1_000,
                     changeMS: line.change.seconds * 1_000, share: difference > 0 ? line.change.seconds / difference : nil)
             },
-            sampled: path.isSampled, problems: path.problems)
+            sampled: path.isSampled, leftOut: LeftOutReport(path.leftOut), problems: path.problems)
     }
 }
 
@@ -151,7 +161,7 @@ extension TraceComparisonReport {
                     value: finding.trait.value,
                     share: finding.share, baselineShare: finding.baseline, times: finding.ratio, p50MS: finding.median.seconds * 1_000)
             },
-            sampled: comparison.isSampled, problems: comparison.problems)
+            sampled: comparison.isSampled, leftOut: LeftOutReport(comparison.leftOut), problems: comparison.problems)
     }
 }
 

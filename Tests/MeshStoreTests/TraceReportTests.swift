@@ -77,6 +77,71 @@ struct TraceReportTests {
         #expect(abs(report.lines[3].slow.seconds - 0.322) < 0.000_1)
     }
 
+    /// A compensation that took three seconds, long after its order was answered.
+    private static func compensation(_ number: UInt64) -> Story {
+        var story = Story(0xc0_0000 + number, begin: Int64(number))
+        story.add(Story.orders, .internal, 1, under: nil, 0, 3_000) { span in
+            span.name("compensation")
+            span.add(.detached, true)
+            span.link(TraceID(high: 0, low: number), SpanID(4))
+        }
+        story.call(Story.orders, to: Story.ledger, 2, under: 1, 1, 2_999)
+        story.attempt(Story.orders, to: Story.ledger, 3, under: 2, 1, 2_999, number: 1, status: 200)
+        story.add(Story.ledger, .server, 4, under: 3, 2, 2_998) { $0.name("DELETE /payments") }
+        return story
+    }
+
+    @Test func detachedWorkIsNoSlowRequest() throws {
+        var partial = Story(0xd0_0000)
+        partial.add(Story.ledger, .server, 2, under: 1, 0, 9_000) { $0.name("POST /payments") }
+        let store = store(Array(Self.orders.prefix(200)) + (1...20 as ClosedRange<UInt64>).map { Self.compensation($0) } + [partial])
+        let leftOut = LeftOutTraces(detached: 20, rootless: 1)
+
+        let path = store.path(.all)
+        #expect(path.traces == 200 && path.routes == 1 && path.leftOut == leftOut)
+        #expect(path.slow.mean < .seconds(1))
+        let statistics = store.statistics(.all, by: TraceGrouping(by: .route))
+        #expect(statistics.groups.map(\.value) == ["POST /orders"] && statistics.leftOut == leftOut)
+        #expect(store.compare(.all, with: nil).leftOut == leftOut)
+
+        // Asked for by name, it counts; what has no root never does.
+        let named = try TraceQuery("route:compensation or service:ledger")
+        #expect(store.path(named).traces == 220)
+        #expect(store.statistics(named, by: TraceGrouping(by: .route)).leftOut == LeftOutTraces(rootless: 1))
+        #expect(store.list(try TraceQuery("route:compensation")).traces.first?.note == "detached")
+        let shown = try store.show(try #require(store.list(try TraceQuery("route:compensation")).traces.first).traceID.description)
+        #expect(shown.why.hasPrefix("detached work, begun in trace 0000000"))
+    }
+
+    /// Four files of an hour each; half an hour into the second is where `since` begins.
+    @Test(arguments: [nil, 5_400] as [Int64?], [0.5, 0.9, 0.99])
+    func aPercentileIsThatOfAllFiles(since seconds: Int64?, share: Double) throws {
+        var random = RandomSource(seed: 7)
+        let store = TraceStore(folder: folder.path + "/traces")
+        var durations: [(id: UInt64, begin: Int64, route: String, duration: Double)] = []
+        for hour in 0..<4 as Range<Int64> {
+            let stories = (0..<150 as Range<UInt64>).map { number in
+                let begin = hour * 3_600_000 + Int64(number) * 20_000
+                let route = number % 3 == 0 ? "GET /catalog" : "POST /orders"
+                let duration = Double(1 + random.next(below: hour == 2 ? 5_000 : 500))
+                durations.append((UInt64(hour) * 1_000 + number + 1, begin, route, duration))
+                return Story.short(durations[durations.count - 1].id, begin: begin, duration: duration, name: route)
+            }
+            let wall = UnixTime(nanoseconds: Story.noon.nanoseconds + (hour * 3_600 + 1) * 1_000_000_000)
+            #expect(store.ingest(stories.flatMap(\.batches), now: Instant(nanoseconds: hour + 1), wall: wall) == .stored(spans: 150))
+        }
+        #expect(store.status.files == 4)
+        let counted = durations.filter { $0.begin >= (seconds ?? 0) * 1_000 }
+        let expected = Dictionary(grouping: counted, by: \.route).values.flatMap { traces in
+            let sorted = traces.map(\.duration).sorted()
+            let threshold = sorted[Int((share * Double(sorted.count)).rounded(.up)) - 1]
+            return traces.filter { $0.duration > threshold }.map(\.id)
+        }
+        let since = seconds.map { UnixTime(nanoseconds: Story.noon.nanoseconds + $0 * 1_000_000_000) }
+        let found = store.list(.term(.slower(share)), since: since, limit: 1_000).traces.map(\.traceID.high)
+        #expect(found.sorted() == expected.sorted() && !expected.isEmpty)
+    }
+
     @Test func aPathOfFewOrNoTracesIsStillOne() {
         #expect(store([]).path(.all).traces == 0)
         let one = store([Self.order(1)]).path(.all)

@@ -20,6 +20,9 @@ extension TraceAnalysis {
     package func explanation(_ comparison: TraceComparison = TraceComparison()) -> String {
         guard let root = tree.root?.span else { return "no spans" }
         var parts: [String] = []
+        if isDetached {
+            parts.append("detached work" + (root.links.first.map { ", begun in trace \($0.traceID.description.prefix(8))" } ?? ""))
+        }
         if let failure { parts.append(failure) }
         if !isComplete {
             parts.append("incomplete: \(missing[0]) is missing" + (missing.count > 1 ? " and \(missing.count - 1) more" : ""))

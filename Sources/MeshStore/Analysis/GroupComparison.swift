@@ -43,6 +43,7 @@ package struct GroupComparison: Hashable, Sendable {
     /// By the difference of the shares, the largest first; only what chance does not explain.
     package var findings: [Finding]
     package var isSampled: Bool
+    package var leftOut: LeftOutTraces
     package var problems: [String]
 }
 

@@ -48,6 +48,7 @@ package struct PathComparison: Hashable, Sendable {
     package var isSampled: Bool
     /// More than one says that the difference may be one of routes.
     package var routes: Int
+    package var leftOut: LeftOutTraces
     /// Files that could not be read, each with the reason.
     package var problems: [String]
 

@@ -53,6 +53,9 @@ package struct TraceAnalysis: Hashable, Sendable {
 
     package var isComplete: Bool { missing.isEmpty }
 
+    /// Whether it is work that goes on after a request, and that nobody waits for.
+    package var isDetached: Bool { tree.root?.span.isTrue(.detached) ?? false }
+
     /// - Parameter raw: by what the clocks of the hosts said.
     package init(_ raw: TraceTree) {
         let clocks = ClockOffsets(raw)
@@ -160,6 +163,7 @@ package struct TraceAnalysis: Hashable, Sendable {
     /// `1 retry inventory`; nil where nothing is to be said.
     package var note: String? {
         var parts = retries.map { "\($0.count) \($0.count == 1 ? "retry" : "retries") \($0.destination)" }
+        if isDetached { parts.append("detached") }
         if !isComplete { parts.append("incomplete") }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }

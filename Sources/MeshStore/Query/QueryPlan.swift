@@ -40,6 +40,17 @@ struct QueryPlan {
         }
     }
 
+    /// Whether the query says which routes, or which traces, it is about.
+    var namesTraces: Bool { Self.namesTraces(query) }
+
+    private static func namesTraces(_ query: TraceQuery) -> Bool {
+        switch query {
+        case .term(.route), .term(.id), .term(.oneOf): true
+        case .all, .term, .not: false
+        case .and(let left, let right), .or(let left, let right): namesTraces(left) || namesTraces(right)
+        }
+    }
+
     var needsSpans: Bool { !spanConditions.isEmpty }
 
     /// In the order in which they stand.

@@ -30,8 +30,16 @@ struct TraceDigest: Hashable {
         var started: Int64
         var duration: Int64
         var status: Int64?
-        /// A gateway's span is the root even if a stranger's context was continued.
-        var isParentless: Bool
+        var standing: Standing
+
+        /// What makes it the root; raw values are written to disk.
+        enum Standing: Int64 {
+            /// A gateway's span is the root even if a stranger's context was continued.
+            case entrance = 0
+            case parentless = 1
+            /// Of work that no request waits for.
+            case detached = 2
+        }
     }
 
     /// The root's, or as far as spans are known.
@@ -57,12 +65,14 @@ struct TraceDigest: Hashable {
         var attempt: Int64 = 0
         var destination: RawValue?
         var flags: Int64 = 0
+        var isDetached = false
         try view.forEachItem { item in
             switch item {
             case .name(let value) where isRoot: name = value.text
             case .attribute(.httpResponseStatusCode, .integer(let code)) where isRoot: status = code
             case .attribute(.attempt, .integer(let number)) where kind == .attempt: attempt = number
             case .attribute(.destination, let value) where kind == .attempt: destination = value
+            case .attribute(.detached, .bool(true)) where isRoot: isDetached = true
             case .attribute(.flag, .flag(let raw)) where raw < 63: flags |= 1 << Int64(raw)
             default: break
             }
@@ -86,7 +96,7 @@ struct TraceDigest: Hashable {
         if isRoot {
             let candidate = Root(
                 route: Self.label(name ?? kind?.name ?? ""), started: began, duration: duration, status: status,
-                isParentless: view.parent == nil)
+                standing: view.parent != nil ? .entrance : isDetached ? .detached : .parentless)
             root = Self.preferred(root, candidate)
         }
     }
@@ -110,7 +120,7 @@ struct TraceDigest: Hashable {
     private static func preferred(_ left: Root?, _ right: Root?) -> Root? {
         guard let left else { return right }
         guard let right else { return left }
-        if left.isParentless != right.isParentless { return left.isParentless ? left : right }
+        if (left.standing == .entrance) != (right.standing == .entrance) { return left.standing == .entrance ? right : left }
         if left.duration != right.duration { return left.duration > right.duration ? left : right }
         return left.started <= right.started ? left : right
     }
@@ -137,7 +147,7 @@ extension TraceDigest {
             started.databaseValue, duration.databaseValue, root?.status?.databaseValue ?? .null, attempts.databaseValue,
             flags.databaseValue, errors.databaseValue, spans.databaseValue, longest.databaseValue, (ended &- started).databaseValue,
             root.map { ($0.started &- started).databaseValue } ?? .null, number(root?.route ?? "").databaseValue,
-            (root?.isParentless ?? false).databaseValue, number(retried).databaseValue,
+            (root?.standing ?? .entrance).rawValue.databaseValue, number(retried).databaseValue,
             number(ListColumn.encode(services)).databaseValue, number(ListColumn.encode(tiers)).databaseValue,
             number(ListColumn.encode(versions)).databaseValue,
         ]
@@ -150,7 +160,7 @@ extension TraceDigest {
         if let begin: Int64 = row[offset + 9] {
             root = Root(
                 route: text(row[offset + 10]), started: started &+ begin, duration: row[offset + 1], status: row[offset + 2],
-                isParentless: row[offset + 11])
+                standing: Root.Standing(rawValue: row[offset + 11]) ?? .parentless)
         }
         attempts = row[offset + 3]
         flags = row[offset + 4]
