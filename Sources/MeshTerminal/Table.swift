@@ -26,7 +26,7 @@ package struct Table: Sendable {
 
     package var columns: [Column]
     private var rows: [Row] = []
-    private static let gap = 2
+    static let gap = 2
 
     package init(_ columns: [Column]) { self.columns = columns }
 
