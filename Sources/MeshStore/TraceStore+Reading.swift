@@ -75,15 +75,21 @@ extension TraceStore {
 
     /// The latest that match, each once.
     func find(_ query: TraceQuery, since: UnixTime?, limit: Int) -> (traces: [Match], problems: [String]) {
+        find(plan(query, since: since), since: since, limit: limit)
+    }
+
+    /// - Parameter files: how many files are looked at, the newest first; all unless given.
+    func find(_ plan: QueryPlan, since: UnixTime?, limit: Int, files: Int = .max) -> (traces: [Match], problems: [String]) {
         let limit = max(0, limit)
-        let plan = plan(query, since: since)
         var found: [TraceID: Int64] = [:]
+        var left = files
         let problems = eachPartition(since: since) { view in
+            left -= 1
             try matches(plan, in: view, since: since, limit: limit, order: "started DESC, id DESC", columns: "identity") { match in
                 if let id = TraceID(identity: match[0]) { found[id] = min(match.started, found[id] ?? .max) }
             }
             // Older files hold older traces.
-            return found.count < limit
+            return found.count < limit && left > 0
         }
         let latest = found.map { Match(id: $0.key, started: $0.value) }
             .sorted { $0.started != $1.started ? $0.started > $1.started : $0.id.high < $1.id.high }
@@ -146,39 +152,18 @@ extension TraceStore {
     }
 
     func plan(_ query: TraceQuery, since: UnixTime?) -> QueryPlan {
-        var thresholds: [Double: [String: Int64]] = [:]
         let shares = QueryPlan.percentiles(of: query)
-        if !shares.isEmpty {
-            for (route, durations) in durationsByRoute(since: since) {
-                let sorted = durations.sorted()
-                for share in shares { thresholds[share, default: [:]][route] = Quantile.of(sorted, share) }
-            }
-        }
-        return QueryPlan(query, thresholds: thresholds)
-    }
-
-    /// Of every trace that has a root, in no order.
-    private func durationsByRoute(since: UnixTime?) -> [String: [Int64]] {
-        var result: [String: [Int64]] = [:]
-        _ = eachPartition(since: since) { view in
-            // One integer for a row, since that is the fastest to fetch: 46 bits of nanoseconds are 19 hours.
-            let packed = try Int64.fetchCursor(
-                view.db, sql: "SELECT route << 46 | min(duration, (1 << 46) - 1) FROM trace WHERE route <> 0 AND started >= ?",
-                arguments: [since?.nanoseconds ?? .min])
-            var byNumber: [Int: [Int64]] = [:]
-            while let value = try packed.next() { byNumber[Int(value >> 46), default: []].append(value & (1 << 46 - 1)) }
-            for (number, durations) in byNumber { result[view.text(number), default: []] += durations }
-            return true
-        }
-        return result
+        return QueryPlan(query, thresholds: shares.isEmpty ? [:] : thresholds(shares, since: since))
     }
 
     /// What is known of some traces and all their spans, from every file that has some.
-    func load(_ ids: [TraceID]) -> [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] {
+    ///
+    /// - Parameter files: how many files are looked at, the newest first; all unless given.
+    func load(_ ids: [TraceID], files: Int = .max) -> [TraceID: (digest: TraceDigest, spans: [DecodedSpan])] {
         var digests: [TraceID: TraceDigest] = [:]
         var parts: [TraceID: [StoredPart]] = [:]
         // Oldest first, so that services stand in the order in which they came.
-        for name in fileNames(since: nil).reversed() where !ids.isEmpty {
+        for name in fileNames(since: nil).prefix(files).reversed() where !ids.isEmpty {
             let stored = try? read(name) { view in
                 try ids.compactMap { id in try view.find(id).map { (id, $0.digest, try view.parts(row: $0.row)) } }
             }
@@ -285,7 +270,11 @@ package struct FoundSpan: Hashable, Sendable {
 enum Quantile {
     /// `sorted` rises; 0 where it is empty.
     static func of(_ sorted: [Int64], _ share: Double) -> Int64 {
-        guard !sorted.isEmpty else { return 0 }
-        return sorted[min(sorted.count - 1, max(0, Int((share * Double(sorted.count)).rounded(.up)) - 1))]
+        sorted.isEmpty ? 0 : sorted[rank(of: share, in: sorted.count)]
+    }
+
+    /// The position of a quantile among `count` rising values, of which there is at least one.
+    static func rank(of share: Double, in count: Int) -> Int {
+        min(count - 1, max(0, Int((share * Double(count)).rounded(.up)) - 1))
     }
 }

@@ -21,7 +21,7 @@ package struct TraceTail: Sendable {
     private var shownBefore: Set<TraceID> = []
     private var dropped = 0
 
-    package init(capacity: Int = 2_000) { self.capacity = capacity }
+    package init(capacity: Int = 20_000) { self.capacity = capacity }
 
     package mutating func stored(_ ids: [TraceID], now: Instant) {
         for id in ids where !shown.contains(id) && !shownBefore.contains(id) {

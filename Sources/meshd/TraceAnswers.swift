@@ -149,30 +149,39 @@ struct TraceAnswers: Sendable {
 /// The traces that one who follows has still to be shown, told by the store's thread and asked for by the follower's.
 private final class SharedTail: Sendable {
     private let tail = Guarded(TraceTail())
+    private let query: Guarded<FollowedQuery>
+
+    init(_ query: TraceQuery) { self.query = Guarded(FollowedQuery(query)) }
 
     func stored(_ ids: [TraceID]) { tail.withLock { $0.stored(ids, now: HostClock.now()) } }
 
     func settled(limit: Int) -> (ids: [TraceID], dropped: Int) {
         tail.withLock { ($0.settled(now: HostClock.now(), limit: limit), $0.takeDropped()) }
     }
+
+    /// Those of them that are to be shown. Blocks on the disk.
+    func matching(_ ids: [TraceID], in store: TraceStore) -> [TraceID] {
+        query.withLock { store.matching(&$0, among: ids, now: HostClock.now()) }
+    }
 }
 
 /// One who follows the traces.
 private final class TraceFollower: Sendable {
     private let answers: TraceAnswers
-    private let query: TraceQuery
-    private let tail = SharedTail()
+    private let tail: SharedTail
     private let ready = Guarded<[TraceTailEvent]>([])
     private let observer: Int
-    /// How often it is looked whether something is to be shown, and how many traces at most at once.
+    /// How often it is looked whether something is to be shown; how many traces are held against the query at once, and how many
+    /// are shown.
     private static let interval = Duration.milliseconds(200)
-    private static let most = 250
+    private static let mostJudged = 4_000
+    private static let mostShown = 250
     /// A line without a trace shows a reader that is gone.
     private static let signOfLife = 25
 
     init(answers: TraceAnswers, query: TraceQuery) {
         self.answers = answers
-        self.query = query
+        tail = SharedTail(query)
         observer = answers.store.observe { [tail] ids in tail.stored(ids) }
     }
 
@@ -185,13 +194,10 @@ private final class TraceFollower: Sendable {
         while !Task.isCancelled {
             if let event = ready.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return event }
             if silence >= Self.signOfLife { return TraceTailEvent() }
-            let (ids, dropped) = tail.settled(limit: Self.most)
-            var events = dropped > 0 ? [TraceTailEvent(dropped: dropped)] : []
-            if !ids.isEmpty {
-                let query = TraceQuery.and(.term(.oneOf(ids)), query)
-                let found = await answers.reading { store in store.list(query, since: nil, limit: ids.count).traces }
-                events += found.reversed().map { TraceTailEvent(trace: TraceSummary($0)) }
-            }
+            let (ids, dropped) = tail.settled(limit: Self.mostJudged)
+            let (shown, passedOver) = await judge(ids)
+            var events = shown.map { TraceTailEvent(trace: TraceSummary($0)) }
+            if dropped + passedOver > 0 { events.append(TraceTailEvent(dropped: dropped + passedOver)) }
             guard events.isEmpty else {
                 ready.withLock { $0 = events }
                 continue
@@ -201,6 +207,15 @@ private final class TraceFollower: Sendable {
         }
         end()
         return nil
+    }
+
+    /// What is to be shown of these, and how many more match.
+    private func judge(_ ids: [TraceID]) async -> (shown: [StoredTraceSummary], passedOver: Int) {
+        guard !ids.isEmpty else { return ([], 0) }
+        return await answers.reading { [tail] store -> ([StoredTraceSummary], Int) in
+            let matching = tail.matching(ids, in: store)
+            return (store.summaries(of: Array(matching.prefix(Self.mostShown))), max(0, matching.count - Self.mostShown))
+        }
     }
 }
 

@@ -267,6 +267,22 @@ struct TraceReportTests {
         #expect(tail.settled(now: Instant(nanoseconds: 1_000_000_000), limit: 100).count == 10)
     }
 
+    @Test func whoFollowsIsShownWhatMatches() throws {
+        let store = store(Array(Self.orders.prefix(100)))
+        let ids = (1...100 as ClosedRange<UInt64>).map { TraceID(high: $0, low: 1) }
+        func matching(_ text: String, among ids: [TraceID]) throws -> [UInt64] {
+            var followed = FollowedQuery(try TraceQuery(text))
+            return store.matching(&followed, among: ids, now: .zero).map(\.high)
+        }
+        #expect(try matching("", among: ids).count == 100)
+        #expect(try matching("time>300ms", among: ids) == [100, 80, 60, 40, 20])
+        #expect(try matching("time>300ms", among: Array(ids[30..<50])) == [40])
+        #expect(try matching("slower:p95 service:ledger self>300ms", among: ids).allSatisfy { $0 % 20 == 0 })
+        #expect(try matching("service:crm", among: ids) == [])
+        #expect(try matching("time>300ms", among: []) == [])
+        #expect(store.summaries(of: [ids[7], ids[2]]).map(\.traceID.high) == [3, 8])
+    }
+
     @Test func observersHearOfWhatIsStored() {
         let store = store([])
         let heard = Guarded<[TraceID]>([])
