@@ -32,18 +32,27 @@ struct DocumentDecoder {
         var traces = MeshDocument.Traces(
             storePath: node?[path: "store", "path"].flatMap { node in node.text.map { path($0, at: node.mark) } },
             keeping: keeping(node?["keep"]),
-            exports: (node?["export"]?.elements ?? []).compactMap { element in
-                element.url.flatMap { url in
-                    element.scalar.map {
-                        MeshDocument.Traces.Export(text: $0.text, endpoint: url.isSecure ? nil : url.endpoint(identifiedBy: $0.text))
-                    }
-                }
-            },
+            exports: (node?["export"]?.elements ?? []).compactMap(export),
             // Spans of anybody who can reach it are believed, so that a port alone is one of this host only.
             otlpListen: node?["otlp_listen"].flatMap { $0.address(ofPortAlone: "127.0.0.1") })
         if let age = node?[path: "store", "for"]?.duration { traces.storedFor = age }
         if let bytes = node?[path: "store", "max"]?.size { traces.storedAtMost = Int64(bytes) }
         return traces
+    }
+
+    private func export(_ node: ConfigurationNode) -> MeshDocument.Traces.Export? {
+        let place = node["url"] ?? node
+        guard let url = place.url, let text = place.text else { return nil }
+        return MeshDocument.Traces.Export(
+            text: text, endpoint: url.endpoint(identifiedBy: text), tls: upstreamTLS(node["tls"]),
+            headers: (node["headers"]?.entries ?? []).compactMap { entry in
+                entry.value.argument.map { .init(name: entry.key, value: $0) }
+            })
+    }
+
+    private func upstreamTLS(_ node: ConfigurationNode?) -> UpstreamTLS {
+        UpstreamTLS(
+            authorities: node?["ca"].flatMap { ca in ca.text.map { path($0, at: ca.mark) } }, verifies: node?["verify"]?.boolean ?? true)
     }
 
     private func keeping(_ node: ConfigurationNode?) -> TraceKeeping {
@@ -259,9 +268,7 @@ extension DocumentDecoder {
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
             slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
             protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol,
-            tls: UpstreamTLS(
-                authorities: node[path: "tls", "ca"].flatMap { ca in ca.text.map { path($0, at: ca.mark) } },
-                verifies: node[path: "tls", "verify"]?.boolean ?? true), limit: limit(node["limit"]),
+            tls: upstreamTLS(node["tls"]), limit: limit(node["limit"]),
             fault: fault(node["fault"]))
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }

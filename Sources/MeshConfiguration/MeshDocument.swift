@@ -271,9 +271,18 @@ extension MeshDocument {
 
         /// An OTLP/HTTP endpoint, to which `/v1/traces` is added.
         package struct Export: Hashable, Sendable {
+            /// The URL.
             package var text: String
-            /// Nil where it can't be spoken to.
-            package var endpoint: Endpoint?
+            package var endpoint: Endpoint
+            /// How it is checked, where the URL is one of https.
+            package var tls = UpstreamTLS()
+            /// Sent with every request.
+            package var headers: [Header] = []
+
+            package struct Header: Hashable, Sendable {
+                package var name: String
+                package var value: String
+            }
         }
     }
 }

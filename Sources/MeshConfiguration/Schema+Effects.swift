@@ -5,7 +5,6 @@ extension Schema {
         "top.registry=etcd", "profile.registry=etcd", "profile.watch",
         "service.env_file", "service.secrets", "limits.memory", "limits.cpu", "limits.files", "service.on",
         "deploy.canary", "deploy.strategy=canary", "service.sidecar=process", "call.hedge",
-        "store.path", "traces.export=https",
     ]
 
     /// Every key, as the table above names it.

@@ -205,7 +205,9 @@ extension Schema {
                     "keep", Shape.keywords("all").or(.map(.keep)), standard: "all",
                     "Which traces are kept; decided when the request has ended."),
                 Key("store", .map(.store), "How they are kept."),
-                Key("export", .list(of: .url), "OTLP/HTTP endpoints that kept traces are sent to; `/v1/traces` is added."),
+                Key(
+                    "export", Shape.url.or(.map(.collector), .list(of: Shape.url.or(.map(.collector)))),
+                    "OTLP/HTTP endpoints that kept traces are sent to; `/v1/traces` is added."),
                 Key("otlp_listen", .address, "Where spans of other programs are taken in (OTLP/HTTP); a port alone is on 127.0.0.1."),
             ]),
         MapShape(
@@ -221,9 +223,18 @@ extension Schema {
         MapShape(
             .store, "How traces are kept.",
             [
-                Key("path", .text, "The folder; below the state folder unless given."),
+                Key(
+                    "path", .text,
+                    "The folder; below the state folder unless given. No two meshes share one; what is stored stays where it is."),
                 Key("for", .duration, standard: "24h", "How long, to the hour."),
                 Key("max", .size, standard: "1GB", "How much; the oldest give way."),
+            ]),
+        MapShape(
+            .collector, "Where traces are sent, with what that one wants.",
+            [
+                Key("url", .url, required: true, "Its OTLP/HTTP endpoint; `/v1/traces` is added."),
+                Key("tls", .map(.callTLS), "How an https URL is checked; by the system's authorities unless given."),
+                Key("headers", .dictionary(keys: .fieldName, values: .scalar(.argument)), "Fields of every request, a token above all."),
             ]),
     ]
 }

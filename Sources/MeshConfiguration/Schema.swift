@@ -39,7 +39,7 @@ enum MapName: String, Sendable, CaseIterable {
     case accessLog, gatewayLimits, gatewayTimeouts, fault
     case service, version, probe, restart, restartBackoff, limits, deploy, canary
     case call, retry, backoff, breaker, slow, eject, hash, balance, hedge, bulkhead, fixedLimit, callTLS
-    case traces, keep, store, metrics
+    case traces, keep, store, collector, metrics
 }
 
 /// One key of a map.

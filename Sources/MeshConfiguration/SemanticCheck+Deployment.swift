@@ -1,5 +1,6 @@
 import MeshExchange
 import MeshModel
+import MeshPolicy
 
 // What runs where: weights, ports, executables, secrets.
 
@@ -116,11 +117,20 @@ extension SemanticCheck {
         for (node, files) in zip(nodes, certificates) {
             for (key, path) in [("cert", files.certificate), ("key", files.key)] where !environment.fileExists(path) {
                 guard let value = node[key] else { continue }
-                findings.report(
-                    .unreadableFile, at: value.mark, token: value.text ?? "", "gateway.tls.\(key): there is no '\(value.text ?? path)'",
-                    fix: "correct the path; relative paths start at the file's folder")
+                reportMissing(path, at: value, "gateway.tls.\(key)")
             }
         }
+        let collectors = (root[path: "traces", "export"]?.elements ?? []).filter { ($0["url"] ?? $0).url != nil }
+        for (node, export) in zip(collectors, document.traces.exports) {
+            guard let path = export.tls.authorities, !environment.fileExists(path), let value = node[path: "tls", "ca"] else { continue }
+            reportMissing(path, at: value, "traces.export.tls.ca")
+        }
+    }
+
+    private mutating func reportMissing(_ path: String, at value: ConfigurationNode, _ key: String) {
+        findings.report(
+            .unreadableFile, at: value.mark, token: value.text ?? "", "\(key): there is no '\(value.text ?? path)'",
+            fix: "correct the path; relative paths start at the file's folder")
     }
 }
 

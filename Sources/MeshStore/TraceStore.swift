@@ -36,6 +36,8 @@ package final class TraceStore: Sendable {
 
     private struct State {
         var settings: Settings
+        /// Held from the first write on.
+        var hold: FolderHold?
         var current: PartitionWriter?
         /// Written until the next turn of files, for the late spans of its traces.
         var previous: PartitionWriter?
@@ -45,6 +47,7 @@ package final class TraceStore: Sendable {
 
     /// What readers want to know; guarded apart, so that they never wait for a write.
     private struct Known {
+        var folder: String
         var files: [PartitionName] = []
         var storedSpans: UInt64 = 0
         var unreadableSpans: UInt64 = 0
@@ -61,16 +64,15 @@ package final class TraceStore: Sendable {
         var all: [Int: @Sendable ([TraceID]) -> Void] = [:]
     }
 
-    package let folder: String
     private let state: Guarded<State>
-    private let known = Guarded(Known())
+    private let known: Guarded<Known>
     private let observers = Guarded(Observers())
     /// Open files, for the next question.
     private let readers = Guarded<[PartitionName: PartitionReader]>([:])
 
     /// The folder is made at the first write; a store whose folder cannot be made is one that fails to store.
     package init(folder: String, settings: Settings = Settings()) {
-        self.folder = folder
+        known = Guarded(Known(folder: folder))
         state = Guarded(State(settings: settings, index: TraceIndex(generation: settings.rememberedTraces)))
         refreshFiles()
     }
@@ -123,17 +125,36 @@ package final class TraceStore: Sendable {
         for observer in observers { observer(ids) }
     }
 
+    package var folder: String { known.withLock { $0.folder } }
+
+    /// Stores elsewhere, and reads from there only; what is stored stays where it is.
+    package func setFolder(_ folder: String) {
+        state.withLock { state in
+            guard folder != self.folder else { return }
+            release(&state)
+            state.health = StoreHealth()
+            known.withLock { known in
+                known.folder = folder
+                known.files = []
+                known.suspects = []
+                known.failure = nil
+            }
+            refreshFiles()
+        }
+    }
+
     /// Changes what is kept, from the next write on.
     package func setRetention(_ retention: Retention) { state.withLock { $0.settings.retention = retention } }
 
     /// Ends the writing and folds the log in. A later write opens the files again.
-    package func close() {
-        state.withLock { state in
-            for writer in [state.previous, state.current].compactMap({ $0 }) { try? writer.partition.seal() }
-            state.previous = nil
-            state.current = nil
-            state.index.removeAll()
-        }
+    package func close() { state.withLock { release(&$0) } }
+
+    private func release(_ state: inout State) {
+        for writer in [state.previous, state.current].compactMap({ $0 }) { try? writer.partition.seal() }
+        state.previous = nil
+        state.current = nil
+        state.index.removeAll()
+        state.hold = nil
         for reader in readers.withLock({ readers in
             defer { readers = [:] }; return readers.values
         }) { reader.close() }
@@ -175,10 +196,10 @@ package final class TraceStore: Sendable {
             state.current = nil
             state.previous = nil
             state.index.removeAll()
+            state.hold = nil
         }
+        if state.hold == nil { state.hold = try FolderHold(folder) }
         if state.current == nil {
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             let newest = names(in: folder).last
             let name = newest ?? PartitionName(created: seconds, number: 0)
             state.current = try PartitionWriter(Partition(opening: name, in: folder))
@@ -227,6 +248,7 @@ package final class TraceStore: Sendable {
         try? state.previous?.partition.writer.close()
         state.current = nil
         state.previous = nil
+        state.hold = nil
     }
 
     /// A reader met something that is no trace file.
@@ -273,11 +295,11 @@ package final class TraceStore: Sendable {
     }
 
     private static func reason(_ error: any Error) -> String {
+        if let failure = error as? FolderHold.Failure { return failure.description }
         guard let error = error as? DatabaseError else { return "\(error.localizedDescription)" }
         return switch error.resultCode {
-        case .SQLITE_FULL: "the disk is full: free some space, or lower traces.store.max"
-        case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_CANTOPEN:
-            "the traces folder cannot be written: check its permissions and its file system"
+        case .SQLITE_FULL: FolderHold.Failure.full.description
+        case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_CANTOPEN: FolderHold.Failure.unwritable.description
         case .SQLITE_IOERR: "the disk reports an error (\(error.message ?? "input/output"))"
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: "a traces file is damaged; it is moved aside and a new one begun"
         default: "SQLite: \(error.message ?? "error \(error.resultCode.rawValue)")"
@@ -290,12 +312,13 @@ package final class TraceStore: Sendable {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap { PartitionName(file: $0) }.sorted()
     }
 
-    private func refreshFiles() { known.withLock { $0.files = Self.names(in: folder) } }
+    private func refreshFiles() { known.withLock { $0.files = Self.names(in: $0.folder) } }
 
     func reader(of name: PartitionName) throws -> PartitionReader {
         let known = readers.withLock { $0[name] }
-        if let known, known.isCurrent { return known }
-        let reader = try PartitionReader(name, path: path(of: name))
+        let path = path(of: name)
+        if let known, known.path == path, known.isCurrent { return known }
+        let reader = try PartitionReader(name, path: path)
         readers.withLock { $0[name] = reader }
         return reader
     }

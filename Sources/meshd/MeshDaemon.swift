@@ -50,14 +50,12 @@ struct MeshDaemon {
         let runtime = try RuntimeFolder.create(for: state)
         let logger = Logger(label: "meshd")
         let intake = TraceIntake(store: TraceStore(folder: state.traces))
-        intake.start()
         let exporter = OTLPExporter(logger: logger)
         let collector = SpanCollector { batches in
             for batch in batches { intake.acceptOrDrop(batch) }
             exporter.send(batches)
         }
         let listener = OTLPListener(collector: collector, logger: logger)
-        try collector.start(path: runtime.spanSocket)
         let supervisor = Supervisor(
             .init(
                 stateFolder: state.path, runtimeFolder: runtime.path,
@@ -66,11 +64,16 @@ struct MeshDaemon {
         let (finished, finish) = AsyncStream.makeStream(of: Void.self)
         let daemon = Daemon(
             stateFolder: state, runtimeFolder: runtime, supervisor: supervisor,
-            traces: TraceAnswers(collector: collector, listener: listener, exporter: exporter, intake: intake),
+            traces: TraceAnswers(
+                collector: collector, listener: listener, exporter: exporter, intake: intake, standardFolder: state.traces),
             logger: logger, finish: { finish.finish() })
         let (events, eventsIn) = AsyncStream.makeStream(of: InstanceServer.Event.self)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         await daemon.adopt()
+        // Only now is known where mesh.yaml wants traces stored, and which.
+        intake.start()
+        try collector.start(path: runtime.spanSocket)
+        DispatchQueue.global(qos: .utility).async { intake.store.warm() }
         let instances = try await InstanceServer.start(
             path: runtime.instanceSocket, group: group,
             spans: { bytes in

@@ -16,8 +16,7 @@ import NIOCore
 final class OTLPExporter: Sendable {
     private struct State {
         var runtime: MeshRuntime?
-        /// By the text of the endpoint in mesh.yaml.
-        var lanes: [String: ExportLane] = [:]
+        var lanes: [MeshDocument.Traces.Export: ExportLane] = [:]
         /// Dropped by lanes that are gone.
         var droppedBefore: UInt64 = 0
     }
@@ -29,10 +28,9 @@ final class OTLPExporter: Sendable {
 
     /// Sends to these from now on.
     func follow(_ exports: [MeshDocument.Traces.Export]) {
-        let endpoints = exports.compactMap { export in export.endpoint.map { (name: export.text, endpoint: $0) } }
         let ended: [ExportLane] = state.withLock { state in
-            guard Set(endpoints.map(\.name)) != Set(state.lanes.keys) else { return [] }
-            let configuration = Self.configuration(endpoints)
+            guard Set(exports) != Set(state.lanes.keys) else { return [] }
+            let configuration = Self.configuration(exports)
             do {
                 if let runtime = state.runtime {
                     try runtime.install(configuration)
@@ -45,12 +43,12 @@ final class OTLPExporter: Sendable {
             }
             guard let runtime = state.runtime else { return [] }
             var ended: [ExportLane] = []
-            for (name, lane) in state.lanes where !endpoints.contains(where: { $0.name == name }) {
+            for (export, lane) in state.lanes where !exports.contains(export) {
                 ended.append(lane)
-                state.lanes[name] = nil
+                state.lanes[export] = nil
             }
-            for (name, endpoint) in endpoints where state.lanes[name] == nil {
-                state.lanes[name] = ExportLane(name: name, destination: Self.destination(endpoint), runtime: runtime, logger: logger)
+            for export in exports where state.lanes[export] == nil {
+                state.lanes[export] = ExportLane(export, destination: Self.destination(export), runtime: runtime, logger: logger)
             }
             return ended
         }
@@ -81,15 +79,18 @@ final class OTLPExporter: Sendable {
     }
 
     /// A name that may stand where a host does, which the text of a URL may not.
-    private static func destination(_ endpoint: Endpoint) -> String { endpoint.instance.description }
+    private static func destination(_ export: MeshDocument.Traces.Export) -> String { export.endpoint.instance.description }
 
-    private static func configuration(_ endpoints: [(name: String, endpoint: Endpoint)]) -> SnapshotConfiguration {
+    private static func configuration(_ exports: [MeshDocument.Traces.Export]) -> SnapshotConfiguration {
         // Its own queue tries again, later than a retry would.
         let policy = CallPolicy(timeout: .seconds(10), retry: RetryPolicy(attempts: 1, never: true), breaker: nil)
         return SnapshotConfiguration(
             mesh: "export", service: "meshd",
-            destinations: endpoints.map {
-                DestinationConfiguration(service: destination($0.endpoint), policy: policy, endpoints: [$0.endpoint], isExternal: true)
+            destinations: exports.map { export in
+                var policy = policy
+                policy.tls = export.tls
+                return DestinationConfiguration(
+                    service: destination(export), policy: policy, endpoints: [export.endpoint], isExternal: true)
             })
     }
 }
@@ -105,13 +106,20 @@ final class ExportLane: Sendable {
     /// As mesh.yaml has it.
     let name: String
     private let destination: String
+    private let headers: HTTPFields
     private let runtime: MeshRuntime
     private let logger: Logger
     private let state = Guarded(State())
 
-    init(name: String, destination: String, runtime: MeshRuntime, logger: Logger) {
-        self.name = name
+    init(_ export: MeshDocument.Traces.Export, destination: String, runtime: MeshRuntime, logger: Logger) {
+        name = export.text
         self.destination = destination
+        var headers = HTTPFields()
+        for header in export.headers {
+            if let name = HTTPField.Name(header.name) { headers.append(HTTPField(name: name, value: header.value)) }
+        }
+        headers[.contentType] = OTLPForm.protobuf.rawValue
+        self.headers = headers
         self.runtime = runtime
         self.logger = logger
     }
@@ -153,12 +161,10 @@ final class ExportLane: Sendable {
 
     private func send(_ batches: [SpanBatch]) async {
         let request = OTLPExportTraceServiceRequest(batches.flatMap { (try? $0.decoded().spans) ?? [] })
-        var fields = HTTPFields()
-        fields[.contentType] = OTLPForm.protobuf.rawValue
         let before = counters.failure
         do {
             let response = try await runtime.call(
-                destination, method: .post, path: "/v1/traces", fields: fields, body: .bytes(ByteBuffer(bytes: request.serialized())))
+                destination, method: .post, path: "/v1/traces", fields: headers, body: .bytes(ByteBuffer(bytes: request.serialized())))
             let body = Array(try await response.body.collect(upTo: 1 << 20).readableBytesView)
             finished(response.status, response.fields[.retryAfter], body)
         } catch {

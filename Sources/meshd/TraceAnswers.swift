@@ -11,12 +11,15 @@ struct TraceAnswers: Sendable {
     let listener: OTLPListener
     let exporter: OTLPExporter
     let intake: TraceIntake
+    /// Where traces are stored unless mesh.yaml names another folder.
+    let standardFolder: String
 
     var store: TraceStore { intake.store }
 
     /// Does from now on what mesh.yaml says of traces.
     func follow(_ traces: MeshDocument.Traces) {
         collector.setKeeping(traces.keeping)
+        store.setFolder(traces.storePath ?? standardFolder)
         store.setRetention(Retention(age: traces.storedFor, bytes: traces.storedAtMost))
         listener.follow(traces.otlpListen)
         exporter.follow(traces.exports)

@@ -1,5 +1,6 @@
 import Curl
 import Foundation
+import TestSupport
 import Testing
 
 /// What OpenTelemetry's own programs and messages make of this mesh, and it of them.
@@ -92,6 +93,42 @@ extension RealProcesses {
                 if span["status"] as? Int == 2 { #expect(types["error.type"] == "string_value", "\(span)") }
             }
             #expect(try mesh.statistics["spans_dropped_by_export"] as? Int == 0)
+        }
+
+        /// A collector of somebody else's, as most are: https, by a certificate of an own authority, with a token.
+        @Test func aCollectorIsSpokenToByHTTPS() throws {
+            let mesh = try TestMesh(Self.chain(traces: "keep: all"))
+            func file(_ name: String, _ text: String) throws -> String {
+                let url = mesh.folder.appending(path: name)
+                try text.write(to: url, atomically: true, encoding: .utf8)
+                return url.path(percentEncoded: false)
+            }
+            let arguments = [
+                Self.program("collector.py"), try file("one.pem", TestCertificates.one.chain),
+                try file("one.key", TestCertificates.one.key),
+            ]
+            let collector = try RunningCommand(Self.python, arguments, environment: mesh.environment, folder: mesh.folder)
+            defer {
+                collector.signal(SIGINT)
+                _ = collector.end(within: 10)
+            }
+            #expect(Wait.until(30) { collector.output.contains("\n") }, "\(collector.errors)")
+            let port = collector.output.prefix { $0 != "\n" }
+            // Its authority is not one of the system's.
+            let url = "https://localhost:\(port)/otlp"
+            try mesh.write(Self.chain(traces: #"export: ["\#(url)"]"#))
+            try mesh.up()
+            #expect(try mesh.send("GET", "/").status == 200)
+            #expect(
+                try Wait.until(30) { try "\(mesh.statistics)".contains("be sent to \(url): ") }, "\((try? mesh.statistics) ?? [:])")
+            // Relative to mesh.yaml, as every path.
+            _ = try file("authority.pem", TestCertificates.authority.chain)
+            try mesh.write(
+                Self.chain(
+                    traces: #"export: [{ url: "\#(url)", tls: { ca: authority.pem }, headers: { Authorization: Bearer secret } }]"#))
+            try mesh.up()
+            #expect(try mesh.send("GET", "/").status == 200)
+            #expect(Wait.until(30) { collector.output.split(separator: "\n").count > 1 }, "\(collector.errors)")
         }
 
         /// OpenTelemetry's types of what we send.

@@ -87,15 +87,20 @@ import Testing
                   keep: { errors: 50%, retried: all, slower_than: 300ms, rest: 0.2 }
                   store: { for: 2h, max: 64MB }
                   otlp_listen: 4318
-                  export: ["http://collector:4318/otlp"]
+                  export:
+                    - http://collector:4318/otlp
+                    - { url: "https://otlp.example", tls: { ca: own.pem }, headers: { Authorization: Bearer t } }
                 """
             ).document?.traces)
         #expect(traces.keeping == TraceKeeping(errors: 0.5, slowerThan: .duration(.milliseconds(300)), rest: 0.2))
         #expect(traces.storedFor == .seconds(7200) && traces.storedAtMost == 64_000_000)
         // Spans of anybody who can reach it are believed: a port alone is this host's.
         #expect(traces.otlpListen == .tcp(host: "127.0.0.1", port: 4318))
-        #expect(traces.exports.map(\.text) == ["http://collector:4318/otlp"])
-        #expect(traces.exports.first?.endpoint?.basePath == "/otlp")
+        #expect(traces.exports.map(\.text) == ["http://collector:4318/otlp", "https://otlp.example"])
+        let (plain, secure) = (traces.exports[0], traces.exports[1])
+        #expect(plain.endpoint.basePath == "/otlp" && plain.endpoint.tlsName == nil)
+        #expect(secure.endpoint.tlsName == "otlp.example" && secure.tls == UpstreamTLS(authorities: "/mesh/own.pem"))
+        #expect(secure.headers.map { "\($0.name): \($0.value)" } == ["Authorization: Bearer t"])
     }
 
     @Test func chainIsReadable() throws {

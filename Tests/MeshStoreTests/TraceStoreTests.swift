@@ -60,6 +60,35 @@ struct TraceStoreTests {
         #expect(again.list().traces.map(\.route) == ["GET /catalog", "POST /orders"])
     }
 
+    @Test func aFolderIsWrittenToByOneAlone() throws {
+        let first = makeStore()
+        put(first, .order())
+        let second = makeStore()
+        guard case .failed(let reason) = put(second, .short(7)) else {
+            Issue.record("two write to one folder")
+            return
+        }
+        #expect(reason == "\(first.folder) is written to by another mesh: give each its own traces.store.path")
+        // Reading disturbs nobody.
+        #expect(try second.show("last").nodes.count == 13)
+        first.close()
+        #expect(put(second, .short(7), at: 100) == .stored(spans: 1))
+    }
+
+    @Test func goesOnInAnotherFolder() throws {
+        let store = makeStore()
+        put(store, .order())
+        let old = store.folder
+        store.setFolder(folder.path + "/elsewhere/traces")
+        #expect(store.list().traces.isEmpty && store.status.files == 0)
+        #expect(put(store, .short(7), at: 2) == .stored(spans: 1))
+        #expect(store.list().traces.map(\.traceID.high) == [7])
+        store.setFolder(old)
+        #expect(store.list().traces.map(\.route) == ["POST /orders"])
+        #expect(put(store, .short(8), at: 3) == .stored(spans: 1))
+        #expect(store.list().traces.count == 2)
+    }
+
     @Test func saysWhenThereIsNoOneTrace() throws {
         let store = makeStore()
         #expect(throws: TraceLookupError.empty) { try store.show("last") }
@@ -190,6 +219,7 @@ struct TraceStoreTests {
         #expect(store.list(try TraceQuery("attempts>1 status:201 service:ledger")).traces.map(\.traceID.high) == [7])
         #expect(try store.show("last").traceID.high == 8)
 
+        store.close()
         let forgetful = makeStore()
         forgetful.ingest(Array(Story.order(9, begin: 7_190_000).batches.prefix(6)), now: now, wall: after(7_190))
         forgetful.close()

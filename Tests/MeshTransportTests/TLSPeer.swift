@@ -2,6 +2,7 @@ import NIOCore
 import NIOEmbedded
 import NIOSSL
 import NIOTLS
+import TestSupport
 
 /// One end of a TLS connection for scripts, over a blocking socket.
 final class TLSPeer: @unchecked Sendable {

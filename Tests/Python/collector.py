@@ -1,9 +1,12 @@
 """A collector that reads OTLP by OpenTelemetry's own messages: refuses the first request, then prints each span as a line of JSON.
 
 Its first line is the port that it listens on.
+
+collector.py [CERTIFICATE KEY]        with both, it speaks TLS and asks for a token
 """
 import http.server
 import json
+import ssl
 import sys
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
@@ -16,6 +19,8 @@ class Collector(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/otlp/v1/traces" or self.headers["Content-Type"] != "application/x-protobuf":
             return self.answer(404, b"")
+        if certificate and self.headers["Authorization"] != "Bearer secret":
+            return self.answer(401, b"")
         if Collector.refusals > 0:
             Collector.refusals -= 1
             return self.answer(503, b"")
@@ -53,7 +58,12 @@ def describe(span, service):
     }
 
 
+certificate = sys.argv[1:]
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+if certificate:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 print(server.server_address[1], flush=True)
 try:
     server.serve_forever()

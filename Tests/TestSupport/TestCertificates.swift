@@ -1,11 +1,6 @@
-import Foundation
-import MeshExchange
-
-@testable import MeshTransport
-
 /// Certificates for tests, valid until 2126: an authority, and two that it has signed. The keys protect nothing.
-enum TestCertificates {
-    static let authority = Certificate(
+package enum TestCertificates {
+    package static let authority = Certificate(
         chain: """
             -----BEGIN CERTIFICATE-----
             MIIBmTCCAT+gAwIBAgIUOnzsXjHRh2bjrx3BZgIUXMoyT1gwCgYIKoZIzj0EAwIw
@@ -21,7 +16,7 @@ enum TestCertificates {
             """, key: "")
 
     /// For `one.example`, `*.one.example`, `localhost` and 127.0.0.1.
-    static let one = Certificate(
+    package static let one = Certificate(
         chain: """
             -----BEGIN CERTIFICATE-----
             MIIBwzCCAWqgAwIBAgIUKtBi2d5IZvee9s5ZF/U4gJYn2twwCgYIKoZIzj0EAwIw
@@ -45,7 +40,7 @@ enum TestCertificates {
             """)
 
     /// For `two.example`.
-    static let two = Certificate(
+    package static let two = Certificate(
         chain: """
             -----BEGIN CERTIFICATE-----
             MIIBojCCAUigAwIBAgIUKtBi2d5IZvee9s5ZF/U4gJYn2t0wCgYIKoZIzj0EAwIw
@@ -68,31 +63,8 @@ enum TestCertificates {
             """)
 
     /// As PEM.
-    struct Certificate: Sendable {
-        var chain: String
-        var key: String
-    }
-}
-
-/// Files with certificates, in a folder of its own that goes with it.
-final class CertificateFolder: Sendable {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("mesh-tls-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        try TestCertificates.authority.chain.write(toFile: authority, atomically: true, encoding: .utf8)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    var authority: String { path + "/authority.pem" }
-
-    /// Writes a certificate and its key; what had the name before is replaced.
-    func files(_ name: String, _ certificate: TestCertificates.Certificate, names: [String] = []) throws -> CertificateFiles {
-        let files = CertificateFiles(certificate: "\(path)/\(name).pem", key: "\(path)/\(name).key", names: names)
-        try certificate.chain.write(toFile: files.certificate, atomically: true, encoding: .utf8)
-        try certificate.key.write(toFile: files.key, atomically: true, encoding: .utf8)
-        return files
+    package struct Certificate: Sendable {
+        package var chain: String
+        package var key: String
     }
 }
