@@ -195,6 +195,27 @@ package struct TraceSpan: Hashable, Sendable, Codable {
     package var status: String
     package var attributes: [String: AttributeValue]
     package var events: [Event]
+    /// What was logged within it; nil where nothing was.
+    package var logs: [Log]?
+
+    /// One line of a log.
+    package struct Log: Hashable, Sendable, Codable {
+        package var timeUnixNano: Int64
+        /// `info`, `warning`, …; nil where the line does not say.
+        package var level: String?
+        package var text: String
+
+        package init(timeUnixNano: Int64, level: String?, text: String) {
+            self.timeUnixNano = timeUnixNano
+            self.level = level
+            self.text = text
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case timeUnixNano = "time_unix_nano"
+            case level, text
+        }
+    }
 
     /// What a span is of; an open set, so that a newer daemon can name kinds that this one does not know.
     package struct Kind: RawRepresentable, Hashable, Sendable, Codable {
@@ -259,7 +280,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
     package init(
         spanID: String, parentSpanID: String?, service: String, tier: String, instance: String, kind: Kind, name: String,
         startUnixNano: Int64, durationNS: Int64, selfNS: Int64? = nil, version: String? = nil, criticalPath: Stretch? = nil,
-        status: String = "unset", attributes: [String: AttributeValue] = [:], events: [Event] = []
+        status: String = "unset", attributes: [String: AttributeValue] = [:], events: [Event] = [], logs: [Log]? = nil
     ) {
         self.spanID = spanID
         self.parentSpanID = parentSpanID
@@ -276,6 +297,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         self.status = status
         self.attributes = attributes
         self.events = events
+        self.logs = logs
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -287,7 +309,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         case selfNS = "self_ns"
         case version
         case criticalPath = "critical_path"
-        case status, attributes, events
+        case status, attributes, events, logs
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -307,6 +329,7 @@ package struct TraceSpan: Hashable, Sendable, Codable {
         try container.encode(status, forKey: .status)
         try container.encode(attributes, forKey: .attributes)
         try container.encode(events, forKey: .events)
+        try container.encodeIfPresent(logs, forKey: .logs)
     }
 }
 

@@ -141,15 +141,17 @@ struct TraceRows: Sendable {
         for child in below { visit(child, depth: depth + 1, isRoot: false) }
     }
 
-    /// What the code said meanwhile.
+    /// What the code said meanwhile: events of the span, and lines of its log.
     private mutating func addEvents(of span: TraceSpan, depth: Int) {
-        for event in span.events.sorted(by: { $0.timeUnixNano < $1.timeUnixNano }) {
-            let at = event.timeUnixNano - origin
+        let events = span.events.map { event in
             let details = event.attributes.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+            return (at: event.timeUnixNano, text: ([event.name] + details).joined(separator: " "))
+        }
+        let logs = (span.logs ?? []).map { (at: $0.timeUnixNano, text: [$0.level, $0.text].compactMap { $0 }.joined(separator: " ")) }
+        for (at, text) in (events + logs).sorted(by: { $0.at < $1.at }) {
             rows.append(
                 TraceRow(
-                    tier: "", label: ([event.name] + details).joined(separator: " "), depth: depth, kind: .event, start: at, end: at,
-                    note: nil, selfTime: nil))
+                    tier: "", label: text, depth: depth, kind: .event, start: at - origin, end: at - origin, note: nil, selfTime: nil))
         }
     }
 

@@ -10,6 +10,7 @@ struct LogsCommand: ParsableCommand {
             Example:
               mesh logs orders inventory -f
               mesh logs --service ledger --lines 20 --json
+              mesh logs --trace last
             """)
 
     @Argument(help: "Only these services.")
@@ -24,6 +25,9 @@ struct LogsCommand: ParsableCommand {
     @Option(name: [.customShort("n"), .long], help: "How many lines to begin with.")
     var lines = 100
 
+    @Option(help: ArgumentHelp("Only what was logged for this trace: its id, the beginning of one, or 'last'.", valueName: "id"))
+    var trace: String?
+
     @Flag(help: "One JSON object per line: {time, service, instance, stream, text}.")
     var json = false
 
@@ -36,6 +40,7 @@ struct LogsCommand: ParsableCommand {
 
     mutating func validate() throws {
         if lines < 0 { throw ValidationError("--lines must not be negative.") }
+        if follow, trace != nil { throw ValidationError("A trace is over: --trace does not go with -f.") }
     }
 
     func run() throws {
@@ -43,6 +48,7 @@ struct LogsCommand: ParsableCommand {
         let wanted = Set(services + serviceOptions)
         var query = [("lines", String(lines))]
         if !wanted.isEmpty { query.append(("service", wanted.sorted().joined(separator: ","))) }
+        if let trace { query.append(("trace", trace.lowercased())) }
         if follow { query.append(("follow", "true")) }
         let location = try MeshLocation.find(file: file)
         try location.withDaemon { daemon in

@@ -95,7 +95,8 @@ struct AdminServer {
             let parameters = request.uri.queryParameters
             let query = try LogQuery(
                 service: parameters["service"].map(String.init), instance: parameters["instance"].map(String.init),
-                lines: parameters["lines"].map(String.init), follow: parameters["follow"].map(String.init))
+                lines: parameters["lines"].map(String.init), follow: parameters["follow"].map(String.init),
+                trace: parameters["trace"].map(String.init))
             // One who follows would hold up the end of the daemon.
             return lines(of: try await daemon.logs(query).cancelOnGracefulShutdown())
         }
@@ -147,8 +148,10 @@ extension AdminServer {
             return try json(await traces.take(Array(bytes.readableBytesView)))
         }
         router.get("/v1/traces/:id") { request, context in
-            try json(
-                await traces.show(try context.parameters.require("id"), isDeskewed: TraceParameters(request)["deskew"] == "true"))
+            let detail = try await traces.show(
+                try context.parameters.require("id"), isDeskewed: TraceParameters(request)["deskew"] == "true")
+            let sources = await daemon.logSources(of: Set(detail.spans.map(\.service)))
+            return try json(await traces.joining(sources, to: detail))
         }
     }
 }

@@ -258,14 +258,21 @@ actor Daemon {
                 title: "there is no '\(name)' in this mesh", status: 404, detail: known.isEmpty ? "nothing runs" : "there are: \(known)",
                 hint: "mesh ps")
         }
-        let sources = replicas.map { replica in
-            LogSource(
-                service: replica.service, replica: replica.replica,
-                path: InstanceFolder(
-                    stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica.replica
-                ).log)
-        }
-        return LogReader(sources: sources).lines(query)
+        let sources = replicas.map { logSource($0.service, $0.replica) }
+        guard let trace = query.trace else { return LogReader(sources: sources).lines(query) }
+        let detail = try await traces.show(trace, isDeskewed: false)
+        return await traces.logs(of: detail, from: sources)
+    }
+
+    /// The logs of all replicas of some services.
+    func logSources(of services: Set<String>) async -> [LogSource] {
+        await supervisor.snapshot().filter { services.contains($0.service) }.map { logSource($0.service, $0.replica) }
+    }
+
+    private func logSource(_ service: String, _ replica: String) -> LogSource {
+        LogSource(
+            service: service, replica: replica,
+            path: InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica).log)
     }
 
     func gatewayURLs() -> [String] {

@@ -11,11 +11,14 @@ struct LogQuery: Sendable, Hashable {
     var names: Set<String>
     var lines: Int
     var follow: Bool
+    /// Only what was logged for this one; an id, the beginning of one, or `last`.
+    var trace: String?
 
     /// - Throws: a 400 `Problem` for a number that is none.
-    init(service: String?, instance: String?, lines: String?, follow: String?) throws {
+    init(service: String?, instance: String?, lines: String?, follow: String?, trace: String? = nil) throws {
         names = Set([service, instance].compactMap(\.self).flatMap { $0.split(separator: ",").map(String.init) })
         self.follow = follow == "true"
+        self.trace = trace
         guard let lines else {
             self.lines = Self.standardLines
             return

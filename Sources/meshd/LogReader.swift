@@ -47,7 +47,7 @@ struct LogReader: Sendable {
 }
 
 extension LogSource {
-    fileprivate func line(_ line: LogFile.Line) -> LogLine {
+    func line(_ line: LogFile.Line) -> LogLine {
         LogLine(time: line.time, service: service, instance: replica, stream: line.isError ? .error : .out, text: line.text)
     }
 }

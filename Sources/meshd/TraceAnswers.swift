@@ -60,6 +60,30 @@ struct TraceAnswers: Sendable {
         }
     }
 
+    /// With what was logged under the spans.
+    func joining(_ sources: [LogSource], to detail: TraceDetail) async -> TraceDetail {
+        await reading { _ -> TraceDetail in
+            var joined = detail
+            TraceLogs(sources: sources).join(&joined)
+            return joined
+        }
+    }
+
+    /// What was logged for one trace.
+    func logs(of detail: TraceDetail, from sources: [LogSource]) async -> AsyncStream<LogLine> {
+        let lines = await reading { _ -> [LogLine] in
+            guard let start = detail.spans.map(\.startUnixNano).min(),
+                let end = detail.spans.map({ $0.startUnixNano + $0.durationNS }).max()
+            else { return [] }
+            return TraceLogs(sources: sources).lines(
+                of: detail.traceID, from: Timestamp(nanoseconds: start), to: Timestamp(nanoseconds: end))
+        }
+        return AsyncStream { continuation in
+            for line in lines { continuation.yield(line) }
+            continuation.finish()
+        }
+    }
+
     func statistics(matching text: String, since: UnixTime?) async throws -> TraceStatisticsReport {
         let request = try request(text)
         let grouping = request.grouping ?? TraceGrouping(by: .route, [.quantile(0.5), .quantile(0.9), .quantile(0.99), .most])

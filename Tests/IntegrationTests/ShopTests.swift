@@ -44,6 +44,29 @@ extension RealProcesses {
             #expect(wrong.status == 1 && wrong.errors.contains("service"), "it lists the words: \(wrong.errors)")
         }
 
+        /// Spans and log lines of the service's own code stand in the trace of the request.
+        @Test func whatOrdersSaysOfARefusalStandsInItsTrace() throws {
+            let shop = try TestMesh.shop()
+            try shop.up()
+            let refused = try shop.send("POST", "/orders", json: #"{"customer": "1", "items": [{"sku": "tea-rooibos", "qty": 1}]}"#)
+            #expect(refused.status == 409, "\(refused.text)")
+            let id = try #require(refused.headers["mesh-trace"])
+            let spans = try shop.trace(id, with: ["gateway", "orders", "inventory"])
+            let reserve = try #require(spans.first { $0["name"] as? String == "reserve" })
+            let server = try #require(spans.first { $0["service"] as? String == "orders" && $0["kind"] as? String == "server" })
+            #expect(reserve["parent_span_id"] as? String == server["span_id"] as? String)
+            #expect((reserve["attributes"] as? [String: Any])?["items"] as? Int == 1)
+            let logs = try #require(server["logs"] as? [[String: Any]])
+            #expect(logs.count == 1 && logs[0]["level"] as? String == "info")
+            #expect((logs[0]["text"] as? String)?.contains("is refused: outOfStock") == true)
+            let shown = try shop.mesh("traces", "show", id)
+            #expect(shown.output.contains("reserve") && shown.output.contains("info orders.checkout: order"), "\(shown.output)")
+            let order = try #require((reserve["attributes"] as? [String: Any])?["order_id"] as? String)
+            #expect(try shop.mesh("traces", "list", "attr.order_id:\(order)", "--json").objects.map { $0["trace_id"] as? String } == [id])
+            let logged = try shop.mesh("logs", "--trace", String(id.prefix(12)))
+            #expect(logged.output.contains("outOfStock") && logged.output.split(separator: "\n").count == 1, "\(logged.output)")
+        }
+
         /// When a span was, in nanoseconds of Unix time.
         private static func interval(of span: [String: Any]) throws -> ClosedRange<Int> {
             let start = try #require(span["start_unix_nano"] as? Int)

@@ -98,6 +98,9 @@ extension Example {
                 attributes: ["sku": .string("lamp-1"), "shelf": .integer(4)]),
             .init(name: "read from disk", timeUnixNano: noon.nanoseconds + 31_000_000),
         ]
+        spans[9].logs = [
+            .init(timeUnixNano: noon.nanoseconds + 10_000_000, level: "warning", text: "inventory: lamp-1 is low, reorder shelf=4")
+        ]
         return TraceDetail(
             traceID: "77be02a0e3f405162738495a6b7c8d9e", spans: spans, comparison: TraceComparison(slowerThanPercent: 71),
             why: "slower than 71% of this route; inventory took 41ms (68%), at its own p90", complete: true, missing: 0,

@@ -22,8 +22,13 @@ struct Checkout: Sendable {
             id: UUID().uuidString.lowercased(), customer: customer, items: items, totalCents: 0, status: .pending)
         try await book.begin(order)
         do {
-            order.totalCents = try await reserveAll(of: order)
+            order.totalCents = try await withSpan("reserve") { span in
+                span.attributes["order_id"] = order.id
+                span.attributes["items"] = order.items.count
+                return try await reserveAll(of: order)
+            }
         } catch {
+            logger.info("order \(order.id) is refused: \(error)")
             await undo(order, mayBePaid: false)
             throw error
         }
@@ -31,6 +36,7 @@ struct Checkout: Sendable {
         do {
             payment = try await enterprise.pay(order: order)
         } catch {
+            logger.info("order \(order.id) is not paid: \(error)")
             await undo(order, mayBePaid: !(error is Enterprise.Refusal))
             throw error
         }
