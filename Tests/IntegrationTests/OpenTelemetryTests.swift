@@ -48,6 +48,54 @@ extension RealProcesses {
             #expect(inbound["parent_span_id"] as? String == client["span_id"] as? String)
             #expect((root["attributes"] as? [String: Any])?["cart.items"] as? Int == 3)
             #expect((root["events"] as? [[String: Any]])?.first?["name"] as? String == "priced")
+
+            let read = try Self.read("otlp", of: id, in: mesh)
+            let types = try #require(read.first { $0["name"] as? String == "checkout" }?["types"] as? [String: String])
+            for (key, type) in [
+                "items": "int_value", "total": "double_value", "gift": "bool_value", "name": "string_value",
+                "skus": "array of string_value", "counts": "array of int_value", "prices": "array of double_value",
+                "flags": "array of bool_value",
+            ] { #expect(types["cart.\(key)"] == type, "\(key)") }
+            #expect(Set(read.compactMap { $0["id"] as? String }) == Set(spans.compactMap { $0["span_id"] as? String }))
+        }
+
+        /// A trace as another tool's reader understands our file.
+        private static func read(_ format: String, of trace: String, in mesh: TestMesh) throws -> [[String: Any]] {
+            let file = mesh.folder.appending(path: "\(format).json").path(percentEncoded: false)
+            let export = try mesh.mesh("traces", "export", trace, "--format", format, "-o", file)
+            try #require(export.status == 0, "\(export.errors)")
+            let run = try RunningCommand(
+                python, [program("readers.py"), format, file], environment: mesh.environment, folder: mesh.folder
+            ).end(within: 60)
+            try #require(run.status == 0, "\(format): \(run.errors)")
+            return run.objects
+        }
+
+        @Test func everyExportTellsOthersTheSame() throws {
+            let mesh = try TestMesh(Self.chain(traces: "keep: all"))
+            try mesh.up()
+            #expect(try mesh.send("GET", "/").status == 200)
+            let failed = try #require(try mesh.send("GET", "/status/503").headers["mesh-trace"])
+            let spans = try mesh.trace(failed, with: ["gateway", "relay", "echo"])
+            // Parts of a microsecond are cut, and an end is cut from another number than a duration.
+            func isNear(_ left: Any?, _ right: Int) -> Bool { abs((left as? Int ?? .min / 2) - right) <= 1 }
+            for format in ["otlp", "zipkin", "jaeger", "chrome"] {
+                let read = try Self.read(format, of: failed, in: mesh)
+                #expect(read.count == spans.count, "\(format)")
+                for span in spans {
+                    let id = try #require(span["span_id"] as? String)
+                    let other = try #require(read.first { $0["id"] as? String == id }, "\(format) lacks \(span)")
+                    #expect(other["trace"] as? String == failed)
+                    #expect(
+                        other["name"] as? String == span["name"] as? String && other["service"] as? String == span["service"] as? String)
+                    #expect(isNear(other["start"], (span["start_unix_nano"] as? Int ?? 0) / 1_000), "\(format) \(other)")
+                    #expect(isNear(other["duration"], max(1, (span["duration_ns"] as? Int ?? 0) / 1_000)), "\(format) \(other)")
+                    // Chrome's form knows no parents and no errors.
+                    guard format != "chrome" else { continue }
+                    #expect(other["parent"] as? String == span["parent_span_id"] as? String ?? "", "\(format)")
+                    #expect(other["error"] as? Bool == (span["status"] as? String == "error"), "\(format) \(other)")
+                }
+            }
         }
 
         @Test func aCollectorGetsEverySpanOnceItIsThere() throws {

@@ -18,7 +18,15 @@ exporter = OTLPSpanExporter(endpoint=otlp + "/v1/traces", compression=Compressio
 provider.add_span_processor(SimpleSpanProcessor(exporter))
 tracer = provider.get_tracer("checkout")
 with tracer.start_as_current_span("checkout", kind=trace.SpanKind.SERVER) as span:
+    # One of every type that an attribute may have.
     span.set_attribute("cart.items", 3)
+    span.set_attribute("cart.total", 12.5)
+    span.set_attribute("cart.gift", True)
+    span.set_attribute("cart.name", "shop \u00e9")
+    span.set_attribute("cart.skus", ["tea-green", "mug-blue"])
+    span.set_attribute("cart.counts", [1, 2])
+    span.set_attribute("cart.prices", [7.9, 11.5])
+    span.set_attribute("cart.flags", [True, False])
     span.add_event("priced", {"cents": 1250})
     with tracer.start_as_current_span("GET", kind=trace.SpanKind.CLIENT):
         headers = {}
