@@ -36,6 +36,8 @@ package struct StateFolder: Hashable, Sendable {
     /// Programs as they were when they were started.
     package var builds: String { path + "/builds" }
     package var traces: String { path + "/traces" }
+    /// What makes the hashes of this mesh's secrets its own.
+    package var salt: String { path + "/secrets.salt" }
     /// What a request names in `mesh-keep` so that its trace is kept: who may read this file may ask for that.
     package var keepKey: String { path + "/keep.key" }
 }

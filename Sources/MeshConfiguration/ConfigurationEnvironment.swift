@@ -5,8 +5,22 @@ package protocol ConfigurationEnvironment: Sendable {
     /// Absolute.
     var workingFolder: String { get }
     func contents(ofFile path: String) throws(FileReadError) -> [UInt8]
+    /// What lies in a file that may hold secrets: nobody keeps it. Nil where it is taken for granted that all is well with it.
+    func privateFile(_ path: String) throws(FileReadError) -> PrivateFile?
     func fileExists(_ path: String) -> Bool
     func isExecutable(_ path: String) -> Bool
+}
+
+/// A file that may hold secrets, and who may read it.
+package struct PrivateFile: Sendable {
+    package var bytes: [UInt8]
+    /// The permission bits of its mode.
+    package var permissions: UInt32
+
+    package init(bytes: [UInt8], permissions: UInt32) {
+        self.bytes = bytes
+        self.permissions = permissions
+    }
 }
 
 /// Why a file could not be read, as one says it: "no such file".

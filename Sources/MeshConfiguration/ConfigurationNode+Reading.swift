@@ -18,6 +18,7 @@ extension ConfigurationNode {
     var size: Int? { known(.size).flatMap { Quantity.size($0.text) } }
     var share: Double? { known(.share).flatMap { $0.number ?? Quantity.percentage($0.text) } }
     var sigma: Double? { known(.number(above: 0, upTo: 10))?.number }
+    var cores: Double? { known(.number(above: 0, upTo: 4096))?.number }
     var rate: Double? { known(.rate).flatMap { Quantity.rate($0.text) } }
     var fieldName: String? { known(.fieldName)?.text }
     var scopedRate: String? { known(.scopedRate)?.text }

@@ -259,11 +259,24 @@ package enum Explanation {
                 meaning: "A value looks like a password, token or key. mesh.yaml is made to be shared and kept in version control.",
                 example: "env: { DB_PASSWORD: \"hunter2\" }",
                 fix: "take it from the environment (DB_PASSWORD: ${DB_PASSWORD}), and change the secret if the file was shared.")
+        case .wrongVariable:
+            Entry(
+                title: "a variable can't be read from its file",
+                meaning:
+                    "An env_file has a line that is no NAME=value, or the file of a secret is empty or no text, or 'env' names the same variable. Messages name the line and never show it.",
+                example: "# settings.env\nREGION=eu-1\nGREETING=\"hello there\"   # quotes hold blanks together\nexport LEVEL=info",
+                fix: "correct the line; the file of a secret holds its value and nothing else.")
+        case .exposedSecret:
+            Entry(
+                title: "others can read a secret",
+                meaning:
+                    "The file of a secret, or an env_file with a variable that is named like one, can be read by other users of this machine.",
+                example: "-rw-r--r-- 1 shop shop 33 db.password      # mode 0644", fix: "chmod 600 FILE, and change the secret if need be.")
         default:
             Entry(
                 title: "a key has no effect yet",
                 meaning: "The key is known and its value was checked, but this version doesn't carry it out.",
-                example: "services:\n  ledger: { limits: { memory: 512MB } }", fix: "leave it for a later version, or remove it.")
+                example: "services:\n  ledger: { on: [host-a] }", fix: "leave it for a later version, or remove it.")
         }
     }
 }

@@ -40,12 +40,14 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
     case weightsDoNotAddUp = "M042"
     case secretInFile = "M043"
     case keyWithoutEffect = "M044"
+    case wrongVariable = "M045"
+    case exposedSecret = "M046"
 
     /// Warnings let a mesh start; errors don't.
     package var severity: Severity {
         switch self {
         case .unreachableService, .unreachableRoute, .childTimeoutTooLong, .retryMultiplication, .retriesExceedDeadline,
-            .retryOfUnsafeMethod, .ejectionRoundsToNothing, .secretInFile, .keyWithoutEffect:
+            .retryOfUnsafeMethod, .ejectionRoundsToNothing, .secretInFile, .keyWithoutEffect, .exposedSecret:
             .warning
         default: .error
         }

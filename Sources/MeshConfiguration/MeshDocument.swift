@@ -161,6 +161,57 @@ extension MeshDocument {
         package var value: String
     }
 
+    /// Variables of a service whose values lie in files: read at every start, handed to its processes, and kept nowhere.
+    package struct VariableFiles: Hashable, Sendable {
+        /// `env_file:`; a later one counts over those before it.
+        package var files: [File]
+        /// Over `env_file:`.
+        package var secrets: [Secret]
+
+        package struct File: Hashable, Sendable {
+            /// Absolute.
+            package var path: String
+            package var written: String
+            package var mark: SourceMark
+
+            package init(path: String, written: String, mark: SourceMark) {
+                self.path = path
+                self.written = written
+                self.mark = mark
+            }
+        }
+
+        package struct Secret: Hashable, Sendable {
+            package var name: String
+            /// It holds the value and nothing else.
+            package var file: File
+
+            package init(name: String, file: File) {
+                self.name = name
+                self.file = file
+            }
+        }
+
+        package init(files: [File] = [], secrets: [Secret] = []) {
+            self.files = files
+            self.secrets = secrets
+        }
+    }
+
+    /// What one process may take of the machine; nil for as much as there is.
+    package struct Limits: Hashable, Sendable {
+        package var memoryBytes: Int?
+        /// Cores.
+        package var cpus: Double?
+        package var openFiles: Int?
+
+        package init(memoryBytes: Int? = nil, cpus: Double? = nil, openFiles: Int? = nil) {
+            self.memoryBytes = memoryBytes
+            self.cpus = cpus
+            self.openFiles = openFiles
+        }
+    }
+
     /// What is run.
     package struct Command: Hashable, Sendable {
         /// An absolute path, or a bare name to be looked up in PATH.

@@ -8,8 +8,11 @@ extension Schema {
                 Key("url", .oneOrMore(.url), "Where a service is that others run: called, never started."),
                 Key("args", .list(of: .scalar(.argument)), "Arguments after those of the command."),
                 Key("env", .dictionary(keys: .variableName, values: .scalar(.argument)), "Environment variables."),
-                Key("env_file", .oneOrMore(.text), "Files of NAME=value lines."),
-                Key("secrets", .dictionary(keys: .variableName, values: .text), "Variables whose values are read from files, by name."),
+                Key("env_file", .oneOrMore(.text), "Files of NAME=value lines, read at every start. `env` counts over them."),
+                Key(
+                    "secrets", .dictionary(keys: .variableName, values: .text),
+                    "Variables, each with the file that holds its value: read at every start, handed to the process alone, and kept nowhere."
+                ),
                 Key("replicas", .integer(1...1000), standard: "1", "How many processes."),
                 Key(
                     "versions", .dictionary(keys: .name, values: .map(.version), atLeast: 1),
@@ -71,9 +74,9 @@ extension Schema {
         MapShape(
             .limits, "What a process may take.",
             [
-                Key("memory", .size, "Memory."),
-                Key("cpu", .scalar(.number(above: 0, upTo: 4096)), "Cores."),
-                Key("files", .integer(16...10_000_000), "Open files."),
+                Key("memory", .size, "Resident memory; a process that takes more is killed, and started again as `restart` says."),
+                Key("cpu", .scalar(.number(above: 0, upTo: 4096)), "Cores; rounded up to whole ones."),
+                Key("files", .integer(16...10_000_000), "Open files, connections included."),
                 Key(
                     "in_flight", Shape.integer(1...1_000_000).or(.keywords("gradient2")),
                     "Requests that one instance works on at once; gradient2 finds the number by how long they take."),

@@ -28,6 +28,7 @@ struct SemanticCheck {
         check.checkExecutables()
         check.checkCertificates()
         check.checkSecrets()
+        check.checkVariableFiles()
         findings = check.findings
     }
 }

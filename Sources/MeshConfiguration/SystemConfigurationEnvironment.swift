@@ -17,8 +17,16 @@ package struct SystemConfigurationEnvironment: ConfigurationEnvironment {
         return getenv(name).map { String(cString: $0) }
     }
 
-    package func contents(ofFile path: String) throws(FileReadError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    package func contents(ofFile path: String) throws(FileReadError) -> [UInt8] { try read(path).bytes }
+
+    package func privateFile(_ path: String) throws(FileReadError) -> PrivateFile? {
+        let (bytes, status) = try read(path)
+        return PrivateFile(bytes: bytes, permissions: status.st_mode & 0o777)
+    }
+
+    private func read(_ path: String) throws(FileReadError) -> (bytes: [UInt8], status: stat) {
+        // One that nobody writes to, such as a FIFO, must not hold up who reads.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.lastError() }
         defer { close(descriptor) }
         var status = stat()
@@ -27,15 +35,15 @@ package struct SystemConfigurationEnvironment: ConfigurationEnvironment {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 * 1024)
         while true {
-            let count = read(descriptor, &chunk, chunk.count)
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
             if count < 0 {
                 if errno == EINTR { continue }
                 throw Self.lastError()
             }
-            if count == 0 { return bytes }
+            if count == 0 { return (bytes, status) }
             bytes.append(contentsOf: chunk[..<count])
             // Far above what a reader could follow; /dev/zero must not fill the memory.
-            if bytes.count > YAMLReader.maximumBytes { return bytes }
+            if bytes.count > YAMLReader.maximumBytes { return (bytes, status) }
         }
     }
 

@@ -11,12 +11,19 @@ package struct ExitReport: Hashable, Sendable {
         case unknown
     }
 
+    /// Why it was killed by SIGKILL, which nobody here had sent for another reason.
+    package enum WantOfMemory: Hashable, Sendable {
+        /// The kernel killed a process for want of memory meanwhile.
+        case machine
+        /// It used more than its own limit.
+        case limit(used: Int64, allowed: Int64)
+    }
+
     package var instance: InstanceID
     package var processID: Int32
     package var cause: Cause
     package var dumpedCore: Bool
-    /// The kernel killed a process for want of memory meanwhile, and nobody here sent SIGKILL.
-    package var seemsOutOfMemory: Bool
+    package var memory: WantOfMemory?
     /// It had been told to stop.
     package var wasExpected: Bool
     package var endedAt: UnixTime
@@ -27,7 +34,7 @@ package struct ExitReport: Hashable, Sendable {
     package var lastErrorLine: String
 
     package init(
-        instance: InstanceID, processID: Int32, cause: Cause, dumpedCore: Bool = false, seemsOutOfMemory: Bool = false,
+        instance: InstanceID, processID: Int32, cause: Cause, dumpedCore: Bool = false, memory: WantOfMemory? = nil,
         wasExpected: Bool = false, endedAt: UnixTime, ran: Timespan, userTime: Timespan = .zero, systemTime: Timespan = .zero,
         peakResidentBytes: Int64 = 0, lastErrorLine: String = ""
     ) {
@@ -35,7 +42,7 @@ package struct ExitReport: Hashable, Sendable {
         self.processID = processID
         self.cause = cause
         self.dumpedCore = dumpedCore
-        self.seemsOutOfMemory = seemsOutOfMemory
+        self.memory = memory
         self.wasExpected = wasExpected
         self.endedAt = endedAt
         self.ran = ran
@@ -58,7 +65,7 @@ extension ExitReport: CustomStringConvertible {
         let how =
             switch cause {
             case .code(let code): "exit \(code)"
-            case .signal(9) where seemsOutOfMemory: "killed for want of memory (SIGKILL)"
+            case .signal(9) where memory != nil: memory.map(Self.text) ?? ""
             case .signal(let number): "ended by \(Self.signalName(number))"
             case .notExecuted(let code): "could not be run: \(SystemError.reason(code))"
             case .unknown: "ended, exit code unknown because its shim was lost"
@@ -67,6 +74,13 @@ extension ExitReport: CustomStringConvertible {
         if case .notExecuted = cause { return how }
         let after = cause == .unknown ? "" : " after \(Self.text(ran))"
         return how + core + after
+    }
+
+    private static func text(_ memory: WantOfMemory) -> String {
+        switch memory {
+        case .machine: "killed out of memory: this machine had none left (SIGKILL)"
+        case .limit(let used, let allowed): "killed out of memory: it used \(used >> 20)M, and limits.memory is \(allowed >> 20)M (SIGKILL)"
+        }
     }
 
     static func text(_ span: Timespan) -> String {
@@ -98,7 +112,11 @@ extension ExitReport {
         self.instance = instance
         processID = Int32(fields.number("pid"))
         dumpedCore = fields.number("core") != 0
-        seemsOutOfMemory = fields.number("oom") != 0
+        switch fields.number("oom") {
+        case 1: memory = .machine
+        case 2: memory = .limit(used: fields.number("memory_kb") * 1024, allowed: fields.number("limit_kb") * 1024)
+        default: memory = nil
+        }
         wasExpected = fields.number("expected") != 0
         endedAt = UnixTime(nanoseconds: fields.number("time"))
         ran = .milliseconds(fields.number("ran_ms"))

@@ -15,15 +15,18 @@ package struct IncarnationSpecification: Hashable, Sendable {
     package var workingFolder: String
     package var environment: [String: String]
     package var listenersOnExit: ListenersOnExit
+    package var limits: ProcessLimits
 
     package init(
-        instance: InstanceID, arguments: [String], workingFolder: String, environment: [String: String], listenersOnExit: ListenersOnExit
+        instance: InstanceID, arguments: [String], workingFolder: String, environment: [String: String], listenersOnExit: ListenersOnExit,
+        limits: ProcessLimits = ProcessLimits()
     ) {
         self.instance = instance
         self.arguments = arguments
         self.workingFolder = workingFolder
         self.environment = environment
         self.listenersOnExit = listenersOnExit
+        self.limits = limits
     }
 
     /// Entries `name=value`, each ended by a NUL.
@@ -38,6 +41,9 @@ package struct IncarnationSpecification: Hashable, Sendable {
         add("uuid=\(instance)")
         add("cwd=\(workingFolder)")
         add("on_exit=\(listenersOnExit.rawValue)")
+        if let bytes = limits.memoryBytes { add("limit_memory=\(bytes)") }
+        if let cores = limits.wholeCores { add("limit_cores=\(cores)") }
+        if let files = limits.openFiles { add("limit_files=\(files)") }
         for argument in arguments { add("arg=\(argument)") }
         add("env=MESH_INSTANCE=\(instance)")
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name != "MESH_INSTANCE" && !name.hasPrefix("LISTEN_") {

@@ -39,12 +39,16 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
     package var generation: UInt64?
     /// It listens on the very sockets of another replica of its service, where one holds them: a fixed address can be had once only.
     package var sharesListeners: Bool?
+    /// Beside `environment`, and over it.
+    package var privateVariables: PrivateVariables?
+    package var limits: ProcessLimits?
 
     package init(
         service: String, tier: String = "", replica: String, version: String? = nil, arguments: [String], workingFolder: String,
         environment: [String: String] = [:], listen: [Listen] = [], listenersOnExit: IncarnationSpecification.ListenersOnExit = .hold,
         probes: ProbeSet = ProbeSet(), restart: RestartPolicy = RestartPolicy(), stopGrace: Timespan = .seconds(15),
-        build: String? = nil, generation: UInt64? = nil, sharesListeners: Bool? = nil
+        build: String? = nil, generation: UInt64? = nil, sharesListeners: Bool? = nil, privateVariables: PrivateVariables? = nil,
+        limits: ProcessLimits? = nil
     ) {
         self.service = service
         self.tier = tier
@@ -61,10 +65,11 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
         self.build = build
         self.generation = generation
         self.sharesListeners = sharesListeners
+        self.privateVariables = privateVariables
+        self.limits = limits
     }
 
     /// Whether what was started from this may go on where `wanted` is wanted.
-    ///
     package func mayGoOn(as wanted: ReplicaSpec) -> Bool { difference(to: wanted) == nil }
 
     /// Why what was started from this can't go on as `wanted`, in a few words; nil if it can.
@@ -82,6 +87,9 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
             // Names only: values may be secret.
             return "other environment: \(names.sorted().joined(separator: ", "))"
         }
+        let changed = PrivateVariables.changes(from: privateVariables, to: wanted.privateVariables)
+        if !changed.isEmpty { return "other values in files: \(changed.joined(separator: ", "))" }
+        if limits != wanted.limits { return "other limits" }
         if (generation ?? 0) != (wanted.generation ?? 0) { return "a restart was asked for" }
         return service == wanted.service && tier == wanted.tier && version == wanted.version ? nil : "another place in the mesh"
     }

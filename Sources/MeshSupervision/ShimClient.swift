@@ -72,6 +72,35 @@ package final class ShimClient: Sendable {
         }
     }
 
+    /// Runs what the `spec` file says, with these variables besides, which go through no file.
+    package func start(with variables: [String: String]) throws(SystemError) {
+        guard !variables.isEmpty else { return send(.start) }
+        let memory = try Self.memory(of: variables)
+        defer { close(memory) }
+        let sent = connection.withLock { connection in
+            let text = ShimCommand.start.text
+            return withUnsafePointer(to: memory) { mesh_descriptors_send(connection, text, text.utf8.count, $0, 1) }
+        }
+        guard sent == 0 else { throw SystemError("handing variables to the shim of \(folder.replica)") }
+    }
+
+    /// Entries `env=NAME=value`, each ended by a NUL, in memory that only its holders can read.
+    private static func memory(of variables: [String: String]) throws(SystemError) -> Int32 {
+        var bytes: [UInt8] = []
+        for (name, value) in variables {
+            bytes += "env=\(name)=\(value)".utf8.lazy.filter { $0 != 0 }
+            bytes.append(0)
+        }
+        let memory = mesh_memory_create("variables", bytes.count)
+        guard memory >= 0 else { throw SystemError("making memory for variables") }
+        guard pwrite(memory, bytes, bytes.count, 0) == bytes.count else {
+            let error = SystemError("writing variables to memory")
+            close(memory)
+            throw error
+        }
+        return memory
+    }
+
     /// Copies of the sockets that the shim listens on, for another shim beside it; none if it does not answer by then.
     package func sharedListeners(by deadline: Instant) async -> [ListeningSocket] {
         let alarm = Task {

@@ -58,6 +58,8 @@ package enum StartStage: String, Hashable, Sendable {
 package struct ShimState: Hashable, Sendable {
     package enum Phase: String, Hashable, Sendable { case idle, running, stopping, sweeping }
 
+    /// Of what it speaks and can do: see `ShimState.current`.
+    package var version: Int
     package var processID: Int32
     /// In clock ticks since boot.
     package var startTime: Int64
@@ -78,6 +80,9 @@ package struct ShimState: Hashable, Sendable {
     /// The disk was full when something had to be recorded.
     package var recordFailed: Bool
     package var lastErrorLine: String
+
+    /// 2: takes private variables with `start`, and keeps limits.
+    package static let current = 2
 }
 
 extension ShimEvent {
@@ -114,6 +119,7 @@ extension ShimEvent {
 extension ShimState {
     init?(_ fields: MessageFields) {
         guard let phase = Phase(rawValue: fields["phase"]) else { return nil }
+        version = Int(fields.number("version"))
         processID = Int32(fields.number("pid"))
         startTime = fields.number("start")
         replica = fields["replica"]

@@ -12,6 +12,8 @@ final class Slot {
     /// Bound here and not given to a shim yet.
     var sockets: [ListeningSocket] = []
     var client: ShimClient?
+    /// Of the shim that `client` leads to.
+    var shimVersion = ShimState.current
     var following: Task<Void, Never>?
     var timer: Task<Void, any Error>?
     var timerFor: Instant?

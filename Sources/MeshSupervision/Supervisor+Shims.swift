@@ -86,6 +86,7 @@ extension Supervisor {
             return nil
         }
         slot.client = client
+        slot.shimVersion = state.version
         slot.following?.cancel()
         slot.following = Task {
             for await event in client.events { await self.received(event, from: client, slot) }
@@ -169,11 +170,16 @@ extension Supervisor {
 
     func startIncarnation(of slot: Slot) async {
         guard isCurrent(slot), case .launching = slot.machine.phase else { return }
-        if let running = slot.running, running.listen != slot.spec.listen { await retireShim(of: slot) }
+        let isTooOld = slot.shimVersion < ShimState.current && (slot.spec.privateVariables != nil || slot.spec.limits != nil)
+        if isTooOld || slot.running.map({ $0.listen != slot.spec.listen }) ?? false { await retireShim(of: slot) }
+        var failure: String?
+        var variables: [String: String] = [:]
+        if let wanted = slot.spec.privateVariables {
+            do { variables = try configuration.readVariables(wanted) } catch { failure = "\(error)" }
+        }
         slot.running = slot.spec
         slot.machine.adoptPolicies(probes: slot.spec.probes, restart: slot.spec.restart, stopGrace: slot.spec.stopGrace)
-        var failure: String?
-        if slot.client == nil {
+        if failure == nil, slot.client == nil {
             do {
                 try await bind(slot)
                 if case .failure(let reason) = await launch(slot) { failure = reason }
@@ -188,14 +194,17 @@ extension Supervisor {
             let specification = IncarnationSpecification(
                 instance: instance, arguments: slot.spec.program.map { [$0] + slot.spec.arguments.dropFirst() } ?? slot.spec.arguments,
                 workingFolder: slot.spec.workingFolder,
-                environment: slot.spec.environment, listenersOnExit: slot.spec.listenersOnExit)
+                environment: slot.spec.environment.filter { variables[$0.key] == nil }, listenersOnExit: slot.spec.listenersOnExit,
+                limits: slot.spec.limits ?? ProcessLimits())
             do { try Files.replace(slot.folder.specification, with: specification.encoded) } catch { failure = "\(error)" }
         }
         if let failure {
             apply(slot.machine.startFailed(failure, SystemClock.now()), to: slot)
         } else {
             save(slot)
-            slot.client?.send(.start)
+            do { try slot.client?.start(with: variables) } catch {
+                apply(slot.machine.startFailed("\(error)", SystemClock.now()), to: slot)
+            }
         }
     }
 

@@ -229,7 +229,10 @@ package actor Supervisor {
     }
 
     private func probe(_ slot: Slot, _ role: ReplicaMachine.Role, _ probe: Probe, _ run: Int) {
-        guard let target = slot.probeTarget else { return }
+        guard var target = slot.probeTarget else { return }
+        if case .exec = probe.question, let wanted = (slot.running ?? slot.spec).privateVariables {
+            target.environment.merge((try? configuration.readVariables(wanted)) ?? [:]) { $1 }
+        }
         slot.probes[role] = Task {
             let failure = await ProbeRunner.ask(probe, target)
             guard !Task.isCancelled, self.isCurrent(slot) else { return }

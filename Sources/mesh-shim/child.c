@@ -26,7 +26,40 @@ static struct {
     int64_t kill_at;  // -1: not stopping
     int64_t oom_kills;
     char waiting_spec[64];  // to start when the sweep is done
-} child = {.pidfd = -1, .kill_at = -1};
+    struct limits limits;
+    int64_t look_at;        // when its memory is looked at next; -1: it has no limit
+    int64_t memory_killed;  // what it used when it was killed for that; 0: it was not
+} child = {.pidfd = -1, .kill_at = -1, .look_at = -1};
+
+// For the next start only, and in no file.
+static struct {
+    char *text;
+    size_t length, entries;
+} variables;
+
+static void variables_forget(void) {
+    if (variables.text) explicit_bzero(variables.text, variables.length);
+    free(variables.text);
+    variables.text = NULL;
+    variables.length = variables.entries = 0;
+}
+
+static int variables_take(int memory) {
+    variables_forget();
+    struct stat status;
+    if (memory < 0) return 0;
+    if (fstat(memory, &status) < 0 || !(variables.text = malloc((size_t)status.st_size + 1))) return -1;
+    ssize_t length = pread(memory, variables.text, (size_t)status.st_size, 0);
+    if (length != status.st_size) {
+        variables_forget();
+        errno = EIO;
+        return -1;
+    }
+    variables.length = (size_t)length;
+    variables.text[length] = 0;
+    for (size_t i = 0; i < variables.length; i++) variables.entries += variables.text[i] == 0;
+    return 0;
+}
 
 bool child_is_gone(void) { return child.phase == phase_idle; }
 static bool is_alive(void) { return child.phase == phase_running || child.phase == phase_stopping; }
@@ -37,7 +70,7 @@ void child_describe(char *text, size_t capacity) {
     bool alive = is_alive();
     snprintf(
         text, capacity,
-        "state version=1 pid=%d start=%lld replica=%s phase=%s uuid=%s child=%d child_start=%lld adopted=%d time=%lld on_exit=%s "
+        "state version=2 pid=%d start=%lld replica=%s phase=%s uuid=%s child=%d child_start=%lld adopted=%d time=%lld on_exit=%s "
         "listeners=%s log_dropped=%lld log_at=%lld record_failed=%d stderr=%s",
         (int)getpid(), (long long)mesh_process_start_time(getpid()), options.replica, names[child.phase],
         child.incarnation.uuid[0] ? child.incarnation.uuid : "-", alive ? (int)child.incarnation.process : 0,
@@ -62,6 +95,7 @@ struct spec {
     char *text;
     char **arguments, **environment;
     const char *folder;
+    struct limits limits;
 };
 
 static void spec_free(struct spec *spec) {
@@ -70,7 +104,7 @@ static void spec_free(struct spec *spec) {
     free(spec->environment);
 }
 
-// Entries `name=value`, each ended by a NUL: uuid, cwd, on_exit, arg (in order), env (in order).
+// Entries `name=value`, each ended by a NUL: uuid, cwd, on_exit, limit_…, arg (in order), env (in order); then the variables.
 static int spec_read(const char *path, struct spec *spec, char uuid[uuid_length + 1], bool *closes) {
     memset(spec, 0, sizeof *spec);
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -84,7 +118,7 @@ static int spec_read(const char *path, struct spec *spec, char uuid[uuid_length 
     size_t entries = 0;
     for (ssize_t i = 0; i < length; i++) entries += spec->text[i] == 0;
     spec->arguments = calloc(entries + 1, sizeof *spec->arguments);
-    spec->environment = calloc(entries + 4, sizeof *spec->environment);
+    spec->environment = calloc(entries + variables.entries + 4, sizeof *spec->environment);
     if (!spec->arguments || !spec->environment) return -1;
     size_t arguments = 0, environment = 0;
     uuid[0] = 0;
@@ -93,9 +127,14 @@ static int spec_read(const char *path, struct spec *spec, char uuid[uuid_length 
         else if (strncmp(at, "env=", 4) == 0) spec->environment[environment++] = at + 4;
         else if (strncmp(at, "cwd=", 4) == 0) spec->folder = at + 4;
         else if (strncmp(at, "uuid=", 5) == 0) snprintf(uuid, uuid_length + 1, "%s", at + 5);
+        else if (strncmp(at, "limit_memory=", 13) == 0) spec->limits.memory = atoll(at + 13);
+        else if (strncmp(at, "limit_cores=", 12) == 0) spec->limits.cores = atoi(at + 12);
+        else if (strncmp(at, "limit_files=", 12) == 0) spec->limits.files = atoll(at + 12);
         else if (strcmp(at, "on_exit=close") == 0) *closes = true;
         else if (strcmp(at, "on_exit=hold") == 0) *closes = false;
     }
+    for (char *at = variables.text; at && at < variables.text + variables.length; at += strlen(at) + 1)
+        if (strncmp(at, "env=", 4) == 0) spec->environment[environment++] = at + 4;
     if (arguments > 0 && spec->folder && strlen(uuid) == uuid_length) return 0;
 invalid:
     spec_free(spec);
@@ -146,6 +185,7 @@ static _Noreturn void become_service(const struct spec *spec, int go, int answer
     }
     extern char **environ;
     environ = spec->environment;  // whose PATH is searched
+    limits_apply(&spec->limits);
     if (placed && chdir(spec->folder) == 0) execvp(spec->arguments[0], spec->arguments);
     int reason = errno;
     ssize_t ignored = write(answer, &reason, sizeof reason);
@@ -178,6 +218,8 @@ static void start_now(const char *path) {
     int reason = errno;
     if (go[0] >= 0) close(go[0]);
     if (answer[1] >= 0) close(answer[1]);
+    variables_forget();
+    struct limits limits = spec.limits;
     spec_free(&spec);
     if (process < 0) {
         if (go[1] >= 0) close(go[1]);
@@ -197,7 +239,11 @@ static void start_now(const char *path) {
     child.started_ms = now_ms();
     child.incarnation.started_ns = unix_ns();
     child.oom_kills = count_oom_kills();
+    child.limits = limits;
+    child.look_at = limits.memory > 0 ? child.started_ms : -1;
+    child.memory_killed = 0;
     output_incarnation(uuid);
+    limits_note(&limits);
     char line[256];
     snprintf(
         line, sizeof line, "start uuid=%s pid=%d start=%lld time=%lld", uuid, (int)process, (long long)child.incarnation.start_time,
@@ -215,8 +261,9 @@ static void start_now(const char *path) {
             (long long)child.incarnation.started_ns, (long long)output_position());
 }
 
-void child_start(const char *spec) {
+void child_start(const char *spec, int memory) {
     if (is_alive() || is_quitting()) return start_failed("", "busy", EBUSY);
+    if (variables_take(memory) < 0) return start_failed("", "spec", errno);
     if (child.phase == phase_sweeping) snprintf(child.waiting_spec, sizeof child.waiting_spec, "%s", spec);
     else start_now(spec);
 }
@@ -240,6 +287,7 @@ int child_signal(int signal) {
 
 int child_stop(int64_t grace_ms) {
     child.waiting_spec[0] = 0;
+    variables_forget();
     if (!is_alive()) return 0;
     child.phase = phase_stopping;
     child.kill_at = now_ms() + (grace_ms < 0 ? 0 : grace_ms);
@@ -255,15 +303,18 @@ static void begin_sweep(void) {
     child.kill_at = -1;
 }
 
-static void tell_end(const char *how, int value, bool core, bool oom, const struct rusage *usage, bool expected) {
+enum oom { oom_none, oom_machine, oom_limit };
+
+static void tell_end(const char *how, int value, bool core, enum oom oom, const struct rusage *usage, bool expected) {
     if (child.closes) listeners_close();
     output_drain(1 << 20);
     output_end_lines();
     char line[message_limit];
     snprintf(
         line, sizeof line,
-        "uuid=%s pid=%d how=%s value=%d core=%d oom=%d expected=%d time=%lld ran_ms=%lld user_us=%lld system_us=%lld max_rss_kb=%ld stderr=%s",
-        child.incarnation.uuid, (int)child.incarnation.process, how, value, core, oom, expected, (long long)unix_ns(),
+        "uuid=%s pid=%d how=%s value=%d core=%d oom=%d memory_kb=%lld limit_kb=%lld expected=%d time=%lld ran_ms=%lld user_us=%lld system_us=%lld max_rss_kb=%ld stderr=%s",
+        child.incarnation.uuid, (int)child.incarnation.process, how, value, core, oom,
+        (long long)(child.memory_killed >> 10), (long long)(child.limits.memory >> 10), expected, (long long)unix_ns(),
         (long long)(now_ms() - child.started_ms), (long long)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec,
         (long long)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec, usage->ru_maxrss, output_last_error_line());
     char record[message_limit + 8];
@@ -286,10 +337,14 @@ void child_reap(void) {
         struct rusage usage;
         if (wait4(info.si_pid, &status, 0, &usage) < 0 || !ours) continue;
         bool expected = child.phase == phase_stopping, signalled = WIFSIGNALED(status);
-        bool oom = signalled && WTERMSIG(status) == SIGKILL && !child.we_killed && count_oom_kills() > child.oom_kills;
-        if (child.exec_error) tell_end("exec", child.exec_error, false, false, &usage, expected);
+        enum oom oom = oom_none;
+        if (signalled && WTERMSIG(status) == SIGKILL && !child.we_killed) {
+            if (child.memory_killed) oom = oom_limit;
+            else if (count_oom_kills() > child.oom_kills) oom = oom_machine;
+        }
+        if (child.exec_error) tell_end("exec", child.exec_error, false, oom_none, &usage, expected);
         else if (signalled) tell_end("signal", WTERMSIG(status), WCOREDUMP(status), oom, &usage, expected);
-        else tell_end("code", WEXITSTATUS(status), false, false, &usage, expected);
+        else tell_end("code", WEXITSTATUS(status), false, oom_none, &usage, expected);
     }
 }
 
@@ -298,7 +353,7 @@ void child_adopted_ended(void) {
     bool expected = child.phase == phase_stopping;
     close(child.pidfd);
     child.pidfd = -1;
-    tell_end("unknown", 0, false, false, &none, expected);
+    tell_end("unknown", 0, false, oom_none, &none, expected);
 }
 
 static bool sweep(void) {
@@ -316,13 +371,27 @@ static bool sweep(void) {
 }
 
 static const int64_t sweep_every_ms = 2;
+// Often enough that what fills the machine within seconds is met before it does, and seldom enough to cost nothing.
+static const int64_t look_every_ms = 1000, look_closely_every_ms = 50;
+
+static void look_at_memory(int64_t now) {
+    int64_t used = limits_memory_used(child.incarnation.process);
+    child.look_at = now + (used > child.limits.memory / 4 * 3 ? look_closely_every_ms : look_every_ms);
+    if (used <= child.limits.memory) return;
+    child.memory_killed = used;
+    signal_group(SIGKILL);
+    output_note(
+        "killed out of memory: it used %lld MB, and limits.memory is %lld MB", (long long)(used >> 20), (long long)(child.limits.memory >> 20));
+}
 
 int64_t child_next_tick(void) {
     if (child.phase == phase_sweeping) return now_ms() + sweep_every_ms;
-    return child.kill_at;
+    if (!is_alive() || child.look_at < 0) return child.kill_at;
+    return child.kill_at >= 0 && child.kill_at < child.look_at ? child.kill_at : child.look_at;
 }
 
 void child_tick(int64_t now) {
+    if (is_alive() && child.look_at >= 0 && now >= child.look_at) look_at_memory(now);
     if (child.phase == phase_stopping && child.kill_at >= 0 && now >= child.kill_at) {
         child.we_killed = true;
         signal_group(SIGKILL);
@@ -349,7 +418,11 @@ void child_adopt_from_record(void) {
     child.phase = phase_running;
     struct spec spec;
     char uuid[uuid_length + 1] = "";
-    if (spec_read("spec", &spec, uuid, &child.closes) == 0) spec_free(&spec);
+    if (spec_read("spec", &spec, uuid, &child.closes) == 0) {
+        child.limits = spec.limits;
+        child.look_at = spec.limits.memory > 0 ? now_ms() : -1;
+        spec_free(&spec);
+    }
     child.pidfd = mesh_pidfd_open_checked(child.incarnation.process, child.incarnation.start_time);
     if (child.pidfd >= 0) {
         listeners_take_from(child.pidfd);
@@ -357,6 +430,6 @@ void child_adopt_from_record(void) {
     } else {
         // Its end was seen by nobody. Only the record tells it: the first message to a client is the state.
         struct rusage none = {0};
-        tell_end("unknown", 0, false, false, &none, false);
+        tell_end("unknown", 0, false, oom_none, &none, false);
     }
 }

@@ -62,10 +62,10 @@ static long long number(const char *message, const char *field, long long otherw
     return at ? atoll(at + strlen(field)) : otherwise;
 }
 
-static int obey(const char *message) {
+static int obey(const char *message, int attached) {
     char spec[64];
     if (sscanf(message, "start spec=%63[a-zA-Z0-9._-]", spec) == 1) {
-        child_start(spec);
+        child_start(spec, attached);
         return 0;
     }
     if (strncmp(message, "signal", 6) == 0) return child_signal((int)number(message, " n=", 0));
@@ -94,7 +94,9 @@ static int obey(const char *message) {
 void control_read(int index) {
     char message[message_limit];
     while (clients[index] >= 0) {
-        ssize_t length = recv(clients[index], message, sizeof message - 1, MSG_DONTWAIT);
+        int descriptors[8];
+        size_t attached = 0;
+        ssize_t length = mesh_descriptors_receive(clients[index], message, sizeof message - 1, descriptors, &attached);
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (length <= 0) {
             drop(index);
@@ -105,10 +107,11 @@ void control_read(int index) {
             listeners_share(clients[index]);
             continue;
         }
-        if (obey(message) < 0) {
+        if (obey(message, attached > 0 ? descriptors[0] : -1) < 0) {
             char answer[256];
             snprintf(answer, sizeof answer, "refused errno=%d command=%.100s", errno, message);
             if (clients[index] >= 0) send_to(index, answer);
         }
+        while (attached > 0) close(descriptors[--attached]);
     }
 }

@@ -30,7 +30,8 @@ extern struct options options;
 enum phase { phase_idle, phase_running, phase_stopping, phase_sweeping };
 void child_adopt_from_record(void);
 /// Answers by `started` or `start_failed`; waits for a sweep that is under way.
-void child_start(const char *spec);
+/// `variables`: memory with more entries `env=NAME=value` for this start alone, -1 for none; it stays the caller's.
+void child_start(const char *spec, int variables);
 int child_signal(int signal);
 int child_stop(int64_t grace_ms);
 void child_reap(void);
@@ -40,6 +41,19 @@ int64_t child_next_tick(void);  // -1: none
 bool child_is_gone(void);
 int child_pidfd(void);  // of an adopted child, else -1
 void child_describe(char *text, size_t capacity);
+
+// limits.c: what the incarnation may take
+struct limits {
+    int64_t memory;  // bytes, resident; 0: unlimited
+    int cores;       // 0: all
+    int64_t files;   // 0: as many as we may have
+};
+/// In the child, before exec. What can't be had is taken as far as it can.
+void limits_apply(const struct limits *limits);
+/// Notes in the log which of the limits can't be had.
+void limits_note(const struct limits *limits);
+/// What a process and its descendants keep in memory, in bytes.
+int64_t limits_memory_used(pid_t process);
 
 // listener.c
 void listeners_close(void);

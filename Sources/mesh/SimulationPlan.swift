@@ -96,6 +96,7 @@ struct UnbuiltEnvironment: ConfigurationEnvironment {
     func variable(_ name: String) -> String? { system.variable(name) }
     var workingFolder: String { system.workingFolder }
     func contents(ofFile path: String) throws(FileReadError) -> [UInt8] { try system.contents(ofFile: path) }
+    func privateFile(_ path: String) throws(FileReadError) -> PrivateFile? { nil }
     func fileExists(_ path: String) -> Bool { true }
     func isExecutable(_ path: String) -> Bool { true }
 }

@@ -62,14 +62,14 @@ extension Daemon {
 
     /// What is wanted, worked out.
     func applied(_ document: MeshDocument, _ source: Applied.Source, _ adjustments: Deployment.Adjustments) -> Applied {
-        let (builds, path) = (builds, source.environment["PATH"])
+        let (builds, variables, path) = (builds, variables, source.environment["PATH"])
         let deployment = Deployment(
             document,
             in: .init(
                 stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, instanceSocket: runtimeFolder.instanceSocket,
                 environment: source.environment,
                 build: { builds.build(of: $0.executable, $0.arguments, folder: document.folder, path: path) },
-                adjustments: adjustments))
+                privateVariables: { variables.describe($0, except: $1) }, adjustments: adjustments))
         return Applied(document: document, deployment: deployment, source: source, adjustments: adjustments)
     }
 

@@ -38,6 +38,7 @@ actor Daemon {
     /// Of rollouts under way.
     var rollouts = RolloutState()
     let builds: BuildCatalog
+    let variables: VariableReader
     var history: DeploymentHistory
 
     /// What was applied last.
@@ -60,12 +61,14 @@ actor Daemon {
 
     /// - Parameter finish: called once when there is nothing left to be a daemon for.
     init(
-        stateFolder: StateFolder, runtimeFolder: RuntimeFolder, supervisor: Supervisor, traces: TraceAnswers, logger: Logger,
+        stateFolder: StateFolder, runtimeFolder: RuntimeFolder, supervisor: Supervisor, variables: VariableReader, traces: TraceAnswers,
+        logger: Logger,
         finish: @escaping @Sendable () -> Void
     ) {
         self.stateFolder = stateFolder
         self.runtimeFolder = runtimeFolder
         self.supervisor = supervisor
+        self.variables = variables
         self.traces = traces
         self.logger = logger
         self.finish = finish

@@ -16,6 +16,8 @@ struct Deployment: Sendable {
         var environment: [String: String]
         /// What a command runs, by its content; nil where that can't be told.
         var build: @Sendable (MeshDocument.Command) -> String? = { _ in nil }
+        /// The variables of a service that lie in files, but for those of these names.
+        var privateVariables: @Sendable (MeshDocument.VariableFiles, _ except: Set<String>) -> PrivateVariables? = { _, _ in nil }
         /// What was asked for beyond mesh.yaml.
         var adjustments = Adjustments()
     }
@@ -76,7 +78,9 @@ private struct GroupBuilder {
                     live: service.liveness.map(Probe.init)),
                 restart: MeshSupervision.RestartPolicy(service.restart), stopGrace: policy.drain + Self.graceBeyondDrain,
                 build: surroundings.adjustments.builds[label] ?? surroundings.build(version.command),
-                generation: surroundings.adjustments.generations[label])
+                generation: surroundings.adjustments.generations[label],
+                privateVariables: surroundings.privateVariables(service.variableFiles, Set(version.environment.map(\.name))),
+                limits: ProcessLimits(service.limits))
             let surroundings = surroundings
             return ReplicaGroup(
                 template, wanted: surroundings.adjustments.replicas[label] ?? version.replicas, policy: policy,
@@ -150,6 +154,14 @@ extension MeshSupervision.RestartPolicy {
             case .never: .never
             }
         self.init(when: when, base: policy.backoffBase, cap: policy.backoffMaximum)
+    }
+}
+
+extension ProcessLimits {
+    /// Nil where there is none.
+    init?(_ limits: MeshDocument.Limits) {
+        guard limits != MeshDocument.Limits() else { return nil }
+        self.init(memoryBytes: limits.memoryBytes.map(Int64.init), cores: limits.cpus, openFiles: limits.openFiles)
     }
 }
 

@@ -56,14 +56,16 @@ struct MeshDaemon {
             exporter.send(batches)
         }
         let listener = OTLPListener(collector: collector, logger: logger)
+        let variables = VariableReader(saltPath: state.salt)
         let supervisor = Supervisor(
             .init(
                 stateFolder: state.path, runtimeFolder: runtime.path,
                 shimExecutable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-                    .appending(path: "mesh-shim").path))
+                    .appending(path: "mesh-shim").path,
+                readVariables: { try variables.values(of: $0) }))
         let (finished, finish) = AsyncStream.makeStream(of: Void.self)
         let daemon = Daemon(
-            stateFolder: state, runtimeFolder: runtime, supervisor: supervisor,
+            stateFolder: state, runtimeFolder: runtime, supervisor: supervisor, variables: variables,
             traces: TraceAnswers(
                 collector: collector, listener: listener, exporter: exporter, intake: intake, standardFolder: state.traces),
             logger: logger, finish: { finish.finish() })

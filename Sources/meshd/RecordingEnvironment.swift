@@ -15,6 +15,7 @@ final class RecordingEnvironment: ConfigurationEnvironment {
     var workingFolder: String { system.workingFolder }
     func fileExists(_ path: String) -> Bool { system.fileExists(path) }
     func isExecutable(_ path: String) -> Bool { system.isExecutable(path) }
+    func privateFile(_ path: String) throws(FileReadError) -> PrivateFile? { try system.privateFile(path) }
 
     func contents(ofFile path: String) throws(FileReadError) -> [UInt8] {
         let bytes = try system.contents(ofFile: path)
@@ -32,6 +33,8 @@ struct RecordedEnvironment: ConfigurationEnvironment {
     var workingFolder: String { system.workingFolder }
     func fileExists(_ path: String) -> Bool { files[path] != nil || system.fileExists(path) }
     func isExecutable(_ path: String) -> Bool { system.isExecutable(path) }
+    /// Secrets are never kept: those of today.
+    func privateFile(_ path: String) throws(FileReadError) -> PrivateFile? { try system.privateFile(path) }
 
     func contents(ofFile path: String) throws(FileReadError) -> [UInt8] {
         if let text = files[path] { return Array(text.utf8) }

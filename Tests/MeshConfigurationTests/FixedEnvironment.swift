@@ -6,6 +6,8 @@ struct FixedEnvironment: ConfigurationEnvironment {
     var files: [String: String] = [:]
     var bytes: [String: [UInt8]] = [:]
     var variables: [String: String] = [:]
+    /// Of files that may hold secrets.
+    var permissions: [String: UInt32] = [:]
     /// nil: everything can be executed.
     var executables: Set<String>?
     var workingFolder = "/mesh"
@@ -16,6 +18,10 @@ struct FixedEnvironment: ConfigurationEnvironment {
         if let bytes = bytes[path] { return bytes }
         guard let text = files[path] else { throw FileReadError(reason: "no such file") }
         return Array(text.utf8)
+    }
+
+    func privateFile(_ path: String) throws(FileReadError) -> PrivateFile? {
+        PrivateFile(bytes: try contents(ofFile: path), permissions: permissions[path] ?? 0o600)
     }
 
     func fileExists(_ path: String) -> Bool { files[path] != nil || executables.map { $0.contains(path) } ?? true }

@@ -36,7 +36,7 @@ final class TestSlot: Sendable {
 
     func specification(
         _ arguments: [String], environment: [String: String] = [:], onExit: IncarnationSpecification.ListenersOnExit = .hold,
-        instance: InstanceID? = nil
+        instance: InstanceID? = nil, limits: ProcessLimits = ProcessLimits()
     ) throws -> InstanceID {
         var random = RandomSource.fromSystem()
         let instance = instance ?? InstanceID.random(&random)
@@ -46,7 +46,8 @@ final class TestSlot: Sendable {
         try Files.replace(
             folder.specification,
             with: IncarnationSpecification(
-                instance: instance, arguments: arguments, workingFolder: root, environment: environment, listenersOnExit: onExit
+                instance: instance, arguments: arguments, workingFolder: root, environment: environment, listenersOnExit: onExit,
+                limits: limits
             ).encoded)
         return instance
     }
