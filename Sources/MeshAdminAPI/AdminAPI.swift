@@ -8,7 +8,8 @@
 /// | `POST /v1/changes` with `ChangeRequest` | as `POST /v1/up` |
 /// | `POST /v1/down[?now=true]` | JSON lines of `DownEvent`, until `finished`; the daemon ends afterwards |
 /// | `GET /v1/instances` | `[InstanceStatus]` |
-/// | `GET /v1/logs?service=&instance=&lines=&follow=true` | JSON lines of `LogLine`; with `follow` without an end |
+/// | `GET /v1/top` | `TopReport` |
+/// | `GET /v1/logs?service=&instance=&lines=&since=&trace=&crash=true&follow=true` | JSON lines of `LogLine`; with `follow` without an end |
 /// | `GET /v1/traces?q=&since=&limit=` | `[TraceSummary]`, newest first; `since` is seconds back |
 /// | `GET /v1/traces/search?q=&since=&limit=` | the same, each with the spans that were found |
 /// | `GET /v1/traces/tail?q=` | JSON lines of `TraceTailEvent`, without an end |
@@ -44,6 +45,7 @@ package enum AdminAPI {
         package static let changes = "/v1/changes"
         package static let down = "/v1/down"
         package static let instances = "/v1/instances"
+        package static let top = "/v1/top"
         package static let logs = "/v1/logs"
         package static let traces = "/v1/traces"
         package static let traceSearch = "/v1/traces/search"

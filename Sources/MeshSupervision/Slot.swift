@@ -23,7 +23,7 @@ final class Slot {
     var processStartTime: Int64?
     var startedAt: UnixTime?
     var logOffset: Int64 = 0
-    var lastSample: ProcessSample?
+    var usage = UsageHistory()
     /// A start failed, or it began to crash in a loop, since it was last asked for.
     var startHasFailed = false
     var readySince: Instant?

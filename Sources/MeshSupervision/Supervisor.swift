@@ -119,15 +119,18 @@ package actor Supervisor {
 
     package func snapshot(of replica: String) -> ReplicaSnapshot? { slots[replica]?.snapshot(SystemClock.now()) }
 
-    /// What each replica's process uses, and its share of a core since the call before.
-    package func samples() -> [String: (sample: ProcessSample, cpuPercent: Double)] {
-        var samples: [String: (sample: ProcessSample, cpuPercent: Double)] = [:]
+    /// What each replica's process used lately, the last sample at most `UsageHistory.every` old; replicas without a process have none.
+    package func usage() -> [String: UsageHistory] {
+        let now = SystemClock.now()
+        var usage: [String: UsageHistory] = [:]
         for (name, slot) in slots {
-            guard let process = slot.processID, let sample = ProcessSample.take(process) else { continue }
-            samples[name] = (sample, slot.lastSample.map { sample.cpuPercent(since: $0) } ?? 0)
-            slot.lastSample = sample
+            guard let process = slot.processID else { continue }
+            if slot.usage.last?.processID != process || slot.usage.isDue(now), let sample = ProcessSample.take(process) {
+                slot.usage.add(sample)
+            }
+            if slot.usage.last?.processID == process { usage[name] = slot.usage }
         }
-        return samples
+        return usage
     }
 
     /// Waits until each of these replicas is ready, or has failed, or is stopped; or until the deadline.

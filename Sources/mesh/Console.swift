@@ -9,6 +9,7 @@ final class Console: Sendable {
     let output: TerminalTraits
     let messages: TerminalTraits
     private let liveLines = Mutex(LiveLines())
+    private let liveData = Mutex(LiveLines())
     private let isSilent: Bool
 
     init(wantedWidth: Int?, wantsColour: Bool, isSilent: Bool = false, environment: [String: String] = ProcessInfo.processInfo.environment)
@@ -25,6 +26,14 @@ final class Console: Sendable {
     /// Data.
     func write(_ lines: [StyledText]) { Self.write(output.render(lines), to: STDOUT_FILENO) }
     func write(_ bytes: [UInt8]) { Self.write(bytes, to: STDOUT_FILENO) }
+
+    /// Data that takes the place of what was written so the last time.
+    func rewrite(_ lines: [StyledText]) {
+        liveData.withLock { live in
+            let update = ProgressUpdate(settled: [], live: lines)
+            Self.write(live.replace(with: update, on: output, width: max(1, output.width ?? 80)), to: STDOUT_FILENO)
+        }
+    }
 
     /// Chatter.
     func tell(_ lines: [StyledText]) { show(ProgressUpdate(settled: lines, live: [])) }
@@ -50,6 +59,13 @@ final class Console: Sendable {
 
     /// Columns for lines that may be written over: the last one stays free, since a full line may wrap.
     var progressWidth: Int? { messages.width.map { messages.isLive ? $0 - 1 : $0 } }
+
+    /// The size of a terminal, as it is now.
+    static func screen(_ descriptor: Int32) -> (columns: Int, rows: Int) {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
 
     /// The terminal's columns; nil for a pipe or a file.
     private static func columns(of descriptor: Int32) -> Int? {

@@ -18,8 +18,10 @@ struct MeshCommand: ParsableCommand {
             """,
         version: AdminAPI.releaseVersion,
         subcommands: [
-            CheckCommand.self, PlanCommand.self, ExplainCommand.self, SimulateCommand.self, UpCommand.self, DownCommand.self, PsCommand.self,
-            LogsCommand.self, RestartCommand.self, ScaleCommand.self, DeployCommand.self, RollbackCommand.self, CallCommand.self,
+            CheckCommand.self, PlanCommand.self, ExplainCommand.self, SimulateCommand.self, UpCommand.self, DownCommand.self,
+            PsCommand.self,
+            LogsCommand.self, TopCommand.self, RestartCommand.self, ScaleCommand.self, DeployCommand.self, RollbackCommand.self,
+            CallCommand.self,
             LoadCommand.self, StatCommand.self, EdgesCommand.self, WhyCommand.self, FaultCommand.self, TracesCommand.self,
         ])
 }

@@ -48,6 +48,7 @@ struct AdminServer {
         let daemon = daemon
         router.get("/v1/status") { _, _ in try json(await daemon.status()) }
         router.get("/v1/instances") { _, _ in try json(await daemon.instances()) }
+        router.get("/v1/top") { _, _ in try json(await daemon.top()) }
         router.get("/v1/statistics") { _, _ in try json(await daemon.statistics()) }
         router.get("/v1/edges") { _, _ in try json(await daemon.edges()) }
         router.get("/v1/edges/:from/:to") { _, context in

@@ -29,6 +29,7 @@ actor Daemon {
     /// Wakes when the next fault ends.
     var faultTimer: Task<Void, Never>?
     var traffic = TrafficLedger()
+    var node = NodeWatch()
     private var metricsServer = MetricsServer()
     var registry: Registry
     var publisher: SnapshotPublisher
@@ -228,10 +229,8 @@ actor Daemon {
     }
 
     func instances() async -> [InstanceStatus] {
-        let samples = await supervisor.samples()
-        return await supervisor.snapshot().map { replica in
-            InstanceStatus(replica, sample: samples[replica.replica])
-        }
+        let usage = await supervisor.usage()
+        return await supervisor.snapshot().map { InstanceStatus($0, usage: usage[$0.replica]) }
     }
 
     func statistics() -> MeshStatistics {
@@ -313,7 +312,7 @@ extension ReplicaEvent {
 }
 
 extension InstanceStatus {
-    init(_ replica: ReplicaSnapshot, sample: (sample: ProcessSample, cpuPercent: Double)?) {
+    init(_ replica: ReplicaSnapshot, usage: UsageHistory?) {
         // Why it is not as it should be, where that is not just how it ended; what it said last has a field of its own.
         let reason = replica.reason.flatMap { $0 == replica.lastExit?.description ? nil : $0 }
         self.init(
@@ -321,7 +320,7 @@ extension InstanceStatus {
             version: replica.version ?? replica.specification.build.map { String($0.prefix(4)) },
             state: InstanceState(rawValue: replica.state.rawValue) ?? .unready,
             ready: replica.state == .ready, pid: replica.processID.map(Int.init), address: replica.addresses.first?.description,
-            restarts: replica.restarts, cpuPercent: sample?.cpuPercent, rssBytes: sample.map { Int($0.sample.residentBytes) },
+            restarts: replica.restarts, cpuPercent: usage.map { $0.cpuPercent ?? 0 }, rssBytes: usage?.last.map { Int($0.residentBytes) },
             startedAt: replica.startedAt.map(Timestamp.init), lastExit: reason ?? replica.lastExit?.ending,
             lastErrorLine: replica.lastErrorLine, nextRestartIn: replica.nextRestartIn?.seconds)
     }

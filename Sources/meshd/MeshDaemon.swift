@@ -96,6 +96,10 @@ struct MeshDaemon {
                 return nil
             }
             tasks.addTask {
+                await daemon.keepWatching()
+                return nil
+            }
+            tasks.addTask {
                 try await admin.run(whenListening: {})
                 return nil
             }

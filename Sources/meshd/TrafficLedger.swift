@@ -11,6 +11,8 @@ struct TrafficLedger: Sendable {
     private struct Report: Sendable {
         var at: Instant
         var edges: [EdgeReport]
+        /// Totals, by name.
+        var counters: [String: UInt64]
     }
 
     private struct Instance: Sendable {
@@ -19,8 +21,8 @@ struct TrafficLedger: Sendable {
         /// Oldest first: one from before the window, if there is one, and those in it.
         var reports: [Report] = []
         var metrics: [MetricFamily] = []
-        /// Totals, by name.
-        var counters: [String: UInt64] = [:]
+
+        var counters: [String: UInt64] { reports.last?.counters ?? [:] }
     }
 
     private var instances: [InstanceID: Instance] = [:]
@@ -30,10 +32,9 @@ struct TrafficLedger: Sendable {
         tier: String, now: Instant
     ) {
         var known = instances[instance] ?? Instance(service: service, tier: tier)
-        known.reports.append(Report(at: now, edges: edges))
+        known.reports.append(Report(at: now, edges: edges, counters: counters))
         while known.reports.count > 1, known.reports[1].at <= now + (.zero - Self.window) { known.reports.removeFirst() }
         known.metrics = metrics
-        known.counters = counters
         instances[instance] = known
     }
 
@@ -42,6 +43,21 @@ struct TrafficLedger: Sendable {
     /// The latest totals of an instance, by name: `inbound.requests`, `inbound.failures`, `inbound.latency.le.<ms>`; nil where it has
     /// told none.
     func counters(of instance: InstanceID) -> [String: UInt64]? { instances[instance]?.counters }
+
+    /// What an instance answered in the window: requests per second, and the share of them that it failed, nil without any.
+    ///
+    /// Nil where it has not said so twice.
+    func inbound(of instance: InstanceID, now: Instant) -> (rps: Double, failedRatio: Double?)? {
+        guard let reports = instances[instance]?.reports, let newest = reports.last, let oldest = reports.first, reports.count > 1,
+            now - newest.at < Self.window
+        else { return nil }
+        func difference(_ name: String) -> Double {
+            Double((newest.counters[name] ?? 0).subtractingOrAll(oldest.counters[name] ?? 0))
+        }
+        let (requests, seconds) = (difference("inbound.requests"), (newest.at - oldest.at).seconds)
+        guard seconds > 0 else { return nil }
+        return (requests / seconds, requests > 0 ? min(1, difference("inbound.failures") / requests) : nil)
+    }
 
     // MARK: The window
 

@@ -69,7 +69,7 @@ struct SupervisorBench {
         #expect(await ask(replica.addresses[0])?.hasSuffix("\(replica.processID ?? 0)") == true)
         #expect(replica.restarts == 0)
         #expect(replica.startedAt != nil)
-        #expect(await bench.supervisor.samples()["echo-1"]?.sample.residentBytes ?? 0 > 0)
+        #expect(await bench.supervisor.usage()["echo-1"]?.last?.residentBytes ?? 0 > 0)
         await bench.supervisor.stopAll(order: [["echo"]])
         await bench.expectNothingLeft()
         #expect(await bench.supervisor.snapshot() == [])
