@@ -21,6 +21,8 @@ package struct InstanceFolder: Hashable, Sendable {
     package var record: String { path + "/record" }
     /// What the service said: `TIME UUID out|err|shim TEXT` a line.
     package var log: String { path + "/log" }
+    /// What was written before that, once `log` has become too large; the higher, the older.
+    package func log(before generation: Int) -> String { generation == 0 ? log : "\(log).\(generation)" }
     /// The replica as it was wanted last, for a daemon that comes back. Mode 0600.
     package var wanted: String { path + "/replica.json" }
     package var standardOutput: String { path + "/stdout" }

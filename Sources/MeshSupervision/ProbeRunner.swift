@@ -107,7 +107,12 @@ package enum ProbeRunner {
 
     private static func log(_ pattern: String, _ target: Target) -> String? {
         let limit = 8 << 20
-        let text = String(decoding: Files.read(target.logPath, from: target.logOffset, limit: limit), as: UTF8.self)
+        var bytes = Files.read(target.logPath, from: target.logOffset, limit: limit)
+        if let size = Files.size(target.logPath), size < target.logOffset {
+            // A new file was begun since.
+            bytes = Files.read(target.logPath + ".1", from: target.logOffset, limit: limit) + Files.read(target.logPath, limit: limit)
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
         let mark = " \(target.instance) "
         let said = text.split(separator: "\n").lazy.compactMap { line -> Substring? in
             guard let at = line.range(of: mark) else { return nil }

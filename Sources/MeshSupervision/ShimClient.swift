@@ -40,7 +40,7 @@ package final class ShimClient: Sendable {
     /// The shim reads nothing of `environment`; by it, an operator finds all processes of a mesh.
     package static func launch(
         executable: String, folder: InstanceFolder, listeners: [(name: String, address: SocketAddress, socket: ListeningSocket?)],
-        environment: [String: String] = [:], stopGrace: Timespan
+        environment: [String: String] = [:], stopGrace: Timespan, logs: LogRetention = LogRetention()
     ) throws(SystemError) -> ShimClient {
         var pair: [Int32] = [-1, -1]
         guard mesh_packet_pair(&pair) == 0 else { throw SystemError("making a socket") }
@@ -48,7 +48,8 @@ package final class ShimClient: Sendable {
         let inherited = listeners.prefix { $0.socket != nil }.compactMap { $0.socket?.descriptor }
         var arguments = [
             "mesh-shim", "--folder", folder.path, "--socket", folder.shimSocket, "--replica", folder.replica, "--grace",
-            "\(stopGrace.milliseconds)", "--inherited", "\(inherited.count)", "--control", "\(3 + inherited.count)",
+            "\(stopGrace.milliseconds)", "--log-limit", "\(logs.bytes)", "--log-kept", "\(logs.olderFiles)", "--inherited",
+            "\(inherited.count)", "--control", "\(3 + inherited.count)",
         ]
         for listener in listeners { arguments += ["--listen", listener.name, ListeningSocket.text(listener.address)] }
         do {

@@ -56,7 +56,7 @@ extension Supervisor {
         do {
             let client = try ShimClient.launch(
                 executable: configuration.shimExecutable, folder: slot.folder, listeners: slot.listeners,
-                environment: slot.spec.environment, stopGrace: slot.spec.stopGrace)
+                environment: slot.spec.environment, stopGrace: slot.spec.stopGrace, logs: configuration.logs)
             slot.sockets = []
             guard let state = await follow(client, slot) else { return .failure(slot.machine.reason ?? "its shim ended at once") }
             return .shim(state)

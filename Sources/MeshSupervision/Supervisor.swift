@@ -13,11 +13,18 @@ package actor Supervisor {
         package var shimExecutable: String
         /// For a shim to say its first word, or to end. It needs milliseconds; the rest is for a machine that is short of cores or memory.
         package var answerTimeout: Timespan
+        package var logs: LogRetention
+        /// Reads the values of private variables, at every start; what it throws is said as the reason why there was none.
+        package var readVariables: @Sendable (PrivateVariables) throws -> [String: String]
 
         package init(
-            stateFolder: String, runtimeFolder: String, shimExecutable: String, answerTimeout: Timespan = .seconds(Int64(10))
+            stateFolder: String, runtimeFolder: String, shimExecutable: String, answerTimeout: Timespan = .seconds(Int64(10)),
+            logs: LogRetention = LogRetention(),
+            readVariables: @escaping @Sendable (PrivateVariables) throws -> [String: String] = { _ in [:] }
         ) {
             self.answerTimeout = answerTimeout
+            self.logs = logs
+            self.readVariables = readVariables
             self.stateFolder = stateFolder
             self.runtimeFolder = runtimeFolder
             self.shimExecutable = shimExecutable

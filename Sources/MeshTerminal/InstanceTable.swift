@@ -22,9 +22,9 @@ package enum InstanceTable {
         return table.lines(width: width)
     }
 
-    /// `  └ exit 1 after 0.3s: "bad schema v7"              mesh logs catalog/v2`: the next command stands at the right where there is room.
+    /// `  └ exit 1 after 0.3s: "bad schema v7"              mesh logs catalog/v2 --last-crash`: the next command stands at the right where there is room.
     private static func note(_ trouble: String, service: String, width: Int?) -> StyledText {
-        let next = "mesh logs \(service)"
+        let next = "mesh logs \(service) --last-crash"
         let room = min(width ?? 78, 100) - DisplayWidth.of(next) - 3
         guard room >= 24 else { return StyledText("  └ " + trouble, .red) }
         let left = StyledText("  └ ", .red) + StyledText(DisplayWidth.truncate(trouble, to: room - 4), .red)

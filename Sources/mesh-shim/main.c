@@ -5,7 +5,8 @@
 // Everything that it keeps lies in the instance folder, which is its working folder; only the control socket lies elsewhere,
 // because a socket's path has 107 bytes at most.
 //
-// mesh-shim --folder F --socket S --replica R --grace MS --inherited N [--control FD] [--listen NAME ADDRESS]...
+// mesh-shim --folder F --socket S --replica R --grace MS --inherited N [--log-limit BYTES] [--log-kept N] [--control FD]
+//           [--listen NAME ADDRESS]...
 // The first N listeners come as descriptors 3, 4, …; FD is a connected SOCK_SEQPACKET socket, the first client.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include "CMeshSystem.h"
 #include "shim.h"
 
-struct options options = {.stop_grace_ms = 10000};
+struct options options = {.stop_grace_ms = 10000, .log_limit = 16 << 20, .log_kept = 3};
 
 static int control_listener = -1;
 static bool beginning = true, quitting = false;
@@ -58,6 +59,8 @@ static void read_options(int count, char **arguments) {
         else if (strcmp(name, "--socket") == 0) options.socket = value;
         else if (strcmp(name, "--replica") == 0) options.replica = value;
         else if (strcmp(name, "--grace") == 0) options.stop_grace_ms = atoll(value);
+        else if (strcmp(name, "--log-limit") == 0) options.log_limit = atoll(value);
+        else if (strcmp(name, "--log-kept") == 0) options.log_kept = atoi(value);
         else if (strcmp(name, "--inherited") == 0) inherited = atoi(value);
         else if (strcmp(name, "--control") == 0) control = atoi(value);
         else if (strcmp(name, "--listen") == 0 && i + 2 < count && options.listener_count < listener_limit) {

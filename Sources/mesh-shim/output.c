@@ -44,6 +44,20 @@ static void open_log(void) {
     log_length = log_file >= 0 && fstat(log_file, &status) == 0 ? status.st_size : 0;
 }
 
+// Between two writes, each of which is of whole lines: no line is in two files. Who reads the old file goes on reading it.
+static void rotate(void) {
+    if (log_length < options.log_limit) return;
+    char old[24], older[24];
+    for (int i = options.log_kept; i >= 1; i--) {
+        snprintf(older, sizeof older, "log.%d", i);
+        snprintf(old, sizeof old, i > 1 ? "log.%d" : "log", i - 1);
+        rename(old, older);
+    }
+    close(log_file);
+    torn = false;
+    open_log();
+}
+
 int output_prepare(void) {
     streams[0].fifo = open_fifo("stdout");
     streams[1].fifo = open_fifo("stderr");
@@ -91,6 +105,7 @@ static bool write_out(const char *text, size_t length, size_t *written) {
 static void flush_pending(void) {
     if (pending_used == 0) return;
     if (log_file < 0) open_log();
+    else rotate();
     size_t written = 0;
     bool whole = log_file >= 0;
     if (log_file < 0) dropped_because = errno;

@@ -20,6 +20,8 @@ struct options {
     const char *replica;
     const char *socket;
     int64_t stop_grace_ms;
+    int64_t log_limit;  // bytes; a file of the log that has so many is followed by another
+    int log_kept;       // so many beside the one that is written: log.1 is the one before it
     struct listener listeners[listener_limit];
     int listener_count;
     mode_t umask;

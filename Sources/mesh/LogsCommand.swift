@@ -9,8 +9,9 @@ struct LogsCommand: ParsableCommand {
         discussion: """
             Example:
               mesh logs orders inventory -f
-              mesh logs --service ledger --lines 20 --json
+              mesh logs --service ledger --since 10m --json | jq .fields
               mesh logs --trace last
+              mesh logs catalog/v2 --last-crash
             """)
 
     @Argument(help: "Only these services.")
@@ -22,13 +23,19 @@ struct LogsCommand: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Go on with what is written from now on.")
     var follow = false
 
-    @Option(name: [.customShort("n"), .long], help: "How many lines to begin with.")
-    var lines = 100
+    @Option(name: [.customShort("n"), .long], help: "How many lines to begin with: 100, or all with --since, --trace or --last-crash.")
+    var lines: Int?
 
     @Option(help: ArgumentHelp("Only what was logged for this trace: its id, the beginning of one, or 'last'.", valueName: "id"))
     var trace: String?
 
-    @Flag(help: "One JSON object per line: {time, service, instance, stream, text}.")
+    @Option(help: ArgumentHelp("Only what was written since then, such as 10m or 2h.", valueName: "duration"))
+    var since: TimeBack?
+
+    @Flag(help: "Only what the process said that crashed last, and how it ended.")
+    var lastCrash = false
+
+    @Flag(help: "One JSON object per line: {time, service, instance, stream, text, fields}; fields where text is a JSON object.")
     var json = false
 
     @Option(
@@ -39,14 +46,17 @@ struct LogsCommand: ParsableCommand {
     @OptionGroup var outputOptions: OutputOptions
 
     mutating func validate() throws {
-        if lines < 0 { throw ValidationError("--lines must not be negative.") }
+        if let lines, lines < 0 { throw ValidationError("--lines must not be negative.") }
         if follow, trace != nil { throw ValidationError("A trace is over: --trace does not go with -f.") }
     }
 
     func run() throws {
         let console = outputOptions.console
         let wanted = Set(services + serviceOptions)
-        var query = [("lines", String(lines))]
+        let isBounded = since != nil || trace != nil || lastCrash
+        var query = [("lines", String(lines ?? (isBounded ? 100_000 : 100)))]
+        if let since { query.append(("since", String(since.seconds))) }
+        if lastCrash { query.append(("crash", "true")) }
         if !wanted.isEmpty { query.append(("service", wanted.sorted().joined(separator: ","))) }
         if let trace { query.append(("trace", trace.lowercased())) }
         if follow { query.append(("follow", "true")) }

@@ -97,7 +97,8 @@ struct AdminServer {
             let query = try LogQuery(
                 service: parameters["service"].map(String.init), instance: parameters["instance"].map(String.init),
                 lines: parameters["lines"].map(String.init), follow: parameters["follow"].map(String.init),
-                trace: parameters["trace"].map(String.init))
+                since: parameters["since"].map(String.init),
+                trace: parameters["trace"].map(String.init), lastCrash: parameters["crash"].map(String.init))
             // One who follows would hold up the end of the daemon.
             return lines(of: try await daemon.logs(query).cancelOnGracefulShutdown())
         }

@@ -260,21 +260,44 @@ actor Daemon {
                 title: "there is no '\(name)' in this mesh", status: 404, detail: known.isEmpty ? "nothing runs" : "there are: \(known)",
                 hint: "mesh ps")
         }
-        let sources = replicas.map { logSource($0.service, $0.replica) }
-        guard let trace = query.trace else { return LogReader(sources: sources).lines(query) }
+        if query.lastCrash { return try logOfLastCrash(query, replicas) }
+        guard let trace = query.trace else { return LogReader(sources: { await self.logSources(query) }).lines(query) }
         let detail = try await traces.show(trace, isDeskewed: false)
-        return await traces.logs(of: detail, from: sources)
+        return await traces.logs(of: detail, from: replicas.map(logSource))
     }
 
     /// The logs of all replicas of some services.
     func logSources(of services: Set<String>) async -> [LogSource] {
-        await supervisor.snapshot().filter { services.contains($0.service) }.map { logSource($0.service, $0.replica) }
+        await supervisor.snapshot().filter { services.contains($0.service) }.map(logSource)
     }
 
-    private func logSource(_ service: String, _ replica: String) -> LogSource {
-        LogSource(
-            service: service, replica: replica,
-            path: InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica).log)
+    private func logSources(_ query: LogQuery) async -> [LogSource] {
+        await supervisor.snapshot().filter { query.wants(service: $0.service, version: $0.version, replica: $0.replica) }.map(logSource)
+    }
+
+    private func logSource(_ replica: ReplicaSnapshot) -> LogSource {
+        LogSource(service: replica.service, replica: replica.replica, path: folder(of: replica).log)
+    }
+
+    private func folder(of replica: ReplicaSnapshot) -> InstanceFolder {
+        InstanceFolder(stateFolder: stateFolder.path, runtimeFolder: runtimeFolder.path, replica: replica.replica)
+    }
+
+    /// What the incarnation said that ended last without being told to, and how it ended.
+    private func logOfLastCrash(_ query: LogQuery, _ replicas: [ReplicaSnapshot]) throws -> AsyncStream<LogLine> {
+        let crashes = replicas.compactMap { replica in
+            ShimRecord.read(folder(of: replica)).exits.last { !$0.isClean }.map { (replica: replica, exit: $0) }
+        }
+        guard let (replica, exit) = crashes.max(by: { $0.exit.endedAt < $1.exit.endedAt }) else {
+            throw Problem(title: "nothing has crashed", status: 404, detail: "of what is asked for", hint: "mesh ps")
+        }
+        let source = LogSource(
+            service: replica.service, replica: replica.replica, path: folder(of: replica).log, incarnation: exit.instance.description)
+        var once = query
+        once.follow = false
+        let end = LogLine(
+            time: Timestamp(exit.endedAt), service: replica.service, instance: replica.replica, stream: .mesh, text: exit.ending)
+        return LogReader(sources: { [source] }).lines(once, then: [end])
     }
 
     func gatewayURLs() -> [String] {

@@ -11,13 +11,27 @@ struct LogQuery: Sendable, Hashable {
     var names: Set<String>
     var lines: Int
     var follow: Bool
+    /// Seconds back.
+    var since: Int?
     /// Only what was logged for this one; an id, the beginning of one, or `last`.
     var trace: String?
+    /// Of the incarnation that ended last without being told to, and no other.
+    var lastCrash: Bool
 
     /// - Throws: a 400 `Problem` for a number that is none.
-    init(service: String?, instance: String?, lines: String?, follow: String?, trace: String? = nil) throws {
+    init(
+        service: String?, instance: String?, lines: String?, follow: String?, since: String? = nil, trace: String? = nil,
+        lastCrash: String? = nil
+    ) throws {
         names = Set([service, instance].compactMap(\.self).flatMap { $0.split(separator: ",").map(String.init) })
         self.follow = follow == "true"
+        self.lastCrash = lastCrash == "true"
+        self.since = try since.map { text in
+            guard let seconds = Int(text), seconds >= 0 else {
+                throw Problem(title: "since takes a number of seconds", status: 400, detail: "not '\(text)'")
+            }
+            return seconds
+        }
         self.trace = trace
         guard let lines else {
             self.lines = Self.standardLines

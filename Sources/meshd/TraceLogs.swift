@@ -14,7 +14,7 @@ struct TraceLogs: Sendable {
     func lines(of trace: String, from: Timestamp, to: Timestamp) -> [LogLine] {
         let (first, last) = (Timestamp(nanoseconds: from.nanoseconds - Self.advance), Timestamp(nanoseconds: to.nanoseconds + Self.delay))
         return sources.flatMap { source in
-            LogFile(path: source.path).lines(containing: trace, from: first, to: last).map { source.line($0) }
+            LogFile(path: source.path).files.flatMap { $0.lines(containing: trace, from: first, to: last) }.map { source.line($0) }
         }
         .sorted { $0.time < $1.time }
     }
@@ -71,6 +71,12 @@ extension LogFile {
     /// More of a log than this is not looked through for one trace.
     private static let mostBytes = 32 << 20
     private static let portion = 1 << 20
+
+    /// This file and those that it went on from, the oldest first.
+    fileprivate var files: [LogFile] {
+        let older = (1...).lazy.map { LogFile(path: "\(path).\($0)") }.prefix { access($0.path, F_OK) == 0 }
+        return older.reversed() + [self]
+    }
 
     /// The lines between two times that hold the text. The file is searched by its times, which rise.
     func lines(containing text: String, from: Timestamp, to: Timestamp) -> [Line] {

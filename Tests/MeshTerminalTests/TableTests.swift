@@ -16,7 +16,7 @@ import Testing
                 gateway     edge        1/1    a41f     8080   4%   14M  0         ok
                 orders      domain      2/2    a41f     auto   12%  38M  0         ok
                 catalog/v2  domain      0/1    1.5      41022  -    -    6         crash loop, next try 14s
-                  └ exit 1 after 0.3s: "bad schema v7"                                          mesh logs catalog/v2
+                  └ exit 1 after 0.3s: "bad schema v7"                             mesh logs catalog/v2 --last-crash
                 inventory   enterprise  2/3    a41f     auto   18%  57M  1         starting (1)
 
                 """)
@@ -29,7 +29,7 @@ import Testing
                 gateway     edge        1/1    8080   4%   14M  0         ok
                 orders      domain      2/2    auto   12%  38M  0         ok
                 catalog/v2  domain      0/1    41022  -    -    6         crash loop, next try …
-                  └ exit 1 after 0.3s: "bad schema v7"                      mesh logs catalog/v2
+                  └ exit 1 after 0.3s: "bad schema v7"         mesh logs catalog/v2 --last-crash
                 inventory   enterprise  2/3    auto   18%  57M  1         starting (1)
 
                 """)

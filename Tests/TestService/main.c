@@ -3,6 +3,7 @@
 // test-service serve [MS]     answers every request with 200 and its own process id, after MS milliseconds of not accepting
 // test-service status CODE    answers every request with CODE
 // test-service deaf           never accepts
+// test-service hog MB         touches so much memory, says so, and waits
 // test-service inspect        prints its descriptors, LISTEN_* and signal mask, and ends
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -45,11 +46,20 @@ static void serve(int status) {
     }
 }
 
+static void hog(size_t bytes) {
+    char *memory = malloc(bytes);
+    memset(memory, 1, bytes);
+    printf("took %d\n", memory[bytes / 2]);
+    fflush(stdout);
+    pause();
+}
+
 int main(int count, char **arguments) {
     const char *mode = count > 1 ? arguments[1] : "serve";
     int number = count > 2 ? atoi(arguments[2]) : 0;
     if (strcmp(mode, "inspect") == 0) inspect();
     else if (strcmp(mode, "deaf") == 0) pause();
+    else if (strcmp(mode, "hog") == 0) hog((size_t)number << 20);
     else if (strcmp(mode, "status") == 0) serve(number);
     else {
         usleep((useconds_t)number * 1000);
