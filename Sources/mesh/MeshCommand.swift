@@ -23,6 +23,7 @@ struct MeshCommand: ParsableCommand {
             LogsCommand.self, TopCommand.self, RestartCommand.self, ScaleCommand.self, DeployCommand.self, RollbackCommand.self,
             CallCommand.self,
             LoadCommand.self, StatCommand.self, EdgesCommand.self, WhyCommand.self, FaultCommand.self, TracesCommand.self,
+            DoctorCommand.self,
         ])
 }
 
