@@ -6,11 +6,17 @@ package struct UpRequest: Hashable, Sendable, Codable {
     package var yes: Bool
     /// The environment of the one who asks: what `${VAR}` in the file means, and the base of every instance's environment.
     package var environment: [String: String]
+    /// The part of `profiles:` that is laid over the file.
+    package var profile: String?
+    /// Whether services are to follow their executables; nil for what the profile says.
+    package var watch: Bool?
 
-    package init(file: String, yes: Bool = true, environment: [String: String]) {
+    package init(file: String, yes: Bool = true, environment: [String: String], profile: String? = nil, watch: Bool? = nil) {
         self.file = file
         self.yes = yes
         self.environment = environment
+        self.profile = profile
+        self.watch = watch
     }
 }
 

@@ -156,7 +156,20 @@ extension DocumentDecoder {
             name: entry.key, mark: entry.keyMark, tier: node["tier"]?.name ?? "", tierMark: node["tier"]?.mark ?? entry.keyMark,
             runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]),
             liveness: node["live"].map(probe), startup: node["startup"].map(probe), restart: restart(node["restart"]),
-            inFlight: inFlight(node[path: "limits", "in_flight"]), deploy: deploy(node["deploy"]))
+            inFlight: inFlight(node[path: "limits", "in_flight"]), deploy: deploy(node["deploy"]),
+            waitsForCalls: node["wait_for_calls"]?.boolean ?? true, variableFiles: variableFiles(of: node),
+            limits: MeshDocument.Limits(
+                memoryBytes: node[path: "limits", "memory"]?.size, cpus: node[path: "limits", "cpu"]?.cores,
+                openFiles: node[path: "limits", "files"]?.integer(16...10_000_000)))
+    }
+
+    private func variableFiles(of node: ConfigurationNode) -> MeshDocument.VariableFiles {
+        func file(_ node: ConfigurationNode) -> MeshDocument.VariableFiles.File? {
+            node.text.map { .init(path: path($0, at: node.mark), written: $0, mark: node.mark) }
+        }
+        return MeshDocument.VariableFiles(
+            files: (node["env_file"]?.elements ?? []).compactMap(file),
+            secrets: (node["secrets"]?.entries ?? []).compactMap { entry in file(entry.value).map { .init(name: entry.key, file: $0) } })
     }
 
     private func runtime(of node: ConfigurationNode, at mark: SourceMark) -> MeshDocument.Service.Runtime {

@@ -123,6 +123,10 @@ extension MeshDocument {
         /// How many requests one instance works on at once; nil for any number.
         package var inFlight: LimitPolicy?
         package var deploy: Deploy
+        /// Whether it is started only when what it calls is ready.
+        package var waitsForCalls = true
+        package var variableFiles = VariableFiles()
+        package var limits = Limits()
 
         package enum Runtime: Sendable {
             /// Ours: one version at least.

@@ -23,6 +23,9 @@ extension Schema {
                 Key(
                     "calls", .either([.dictionary(keys: .name, values: Shape.map(.call).or(.empty)), .list(of: .name)]),
                     "The services that it calls: its start order, and what it may call."),
+                Key(
+                    "wait_for_calls", .boolean, standard: "true",
+                    "Whether it is started only when what it calls is ready; `false` for one that does without at first."),
                 Key("ready", probe, standard: "GET /healthz", "When it may get requests."),
                 Key("live", probe, "When it must be restarted."),
                 Key("startup", probe, "When it has started; until then the other two don't count."),

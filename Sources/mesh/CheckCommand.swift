@@ -16,6 +16,8 @@ struct CheckCommand: ParsableCommand {
     @OptionGroup var mesh: FileOption
     @OptionGroup var outputOptions: OutputOptions
 
+    @OptionGroup var profile: ProfileOption
+
     @Flag(help: "The findings as JSON: [{code, severity, file, line, column, message, suggestion}].")
     var json = false
 
@@ -32,7 +34,7 @@ struct CheckCommand: ParsableCommand {
             return
         }
         let path = MeshLocation.file(named: mesh.file)
-        let findings = MeshDocument.load(path: path).findings
+        let findings = MeshDocument.load(path: path, profile: profile.profile).findings
         if json {
             JSONOutput.write(Array(findings.json.text().utf8), to: console)
         } else {

@@ -35,6 +35,12 @@ struct FileOption: ParsableArguments {
     var file: String?
 }
 
+/// Which part of `profiles:`.
+struct ProfileOption: ParsableArguments {
+    @Option(help: ArgumentHelp("Lay this part of 'profiles:' over the file.", valueName: "name"))
+    var profile: String?
+}
+
 /// How to write.
 struct OutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Fit the output to this many columns.", valueName: "columns"))

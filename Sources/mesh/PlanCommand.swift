@@ -21,14 +21,16 @@ struct PlanCommand: ParsableCommand {
     @OptionGroup var mesh: FileOption
     @OptionGroup var outputOptions: OutputOptions
 
+    @OptionGroup var profile: ProfileOption
+
     @Flag(help: "One object per change (docs/cli.md).")
     var json = false
 
     func run() throws {
         let console = outputOptions.console
         let environment = ProcessInfo.processInfo.environment
-        let (document, location, _) = try CheckedMesh.read(mesh.file, for: "plan", console, environment)
-        let changes = try Self.changes(document, location, environment)
+        let (document, location, _) = try CheckedMesh.read(mesh.file, profile.profile, for: "plan", console, environment)
+        let changes = try Self.changes(document, location, profile.profile, environment)
         if json {
             JSONOutput.write(try AdminJSON.encode(changes), to: console)
         } else {
@@ -39,12 +41,14 @@ struct PlanCommand: ParsableCommand {
 
     /// What `up` would do now; all that there is has to be started where no daemon runs.
     static func changes(
-        _ document: MeshDocument, _ location: MeshLocation, _ environment: [String: String]
+        _ document: MeshDocument, _ location: MeshLocation, _ profile: String?, _ environment: [String: String]
     ) throws -> [UpEvent.ServiceChange] {
         let client = DaemonClient(location)
         do {
-            let request = try AdminJSON.encode(UpRequest(file: location.file ?? "", environment: environment))
-            return try AdminJSON.decode(DeploymentPlanAnswer.self, from: client.send("POST", AdminAPI.Path.plan, body: request, timeout: .seconds(30))).changes
+            let request = try AdminJSON.encode(UpRequest(file: location.file ?? "", environment: environment, profile: profile))
+            return try AdminJSON.decode(
+                DeploymentPlanAnswer.self, from: client.send("POST", AdminAPI.Path.plan, body: request, timeout: .seconds(30))
+            ).changes
         } catch is DaemonAbsent {
             let groups = document.services.flatMap { service in
                 service.versions.map { (label: $0.name.map { "\(service.name)/\($0)" } ?? service.name, replicas: $0.replicas) }

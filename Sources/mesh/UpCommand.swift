@@ -14,6 +14,7 @@ struct UpCommand: ParsableCommand {
             Example:
               mesh up -d
               PORT=9000 mesh up -f shop/mesh.yaml
+              mesh up --profile dev --watch
             """)
 
     @OptionGroup var mesh: FileOption
@@ -25,13 +26,20 @@ struct UpCommand: ParsableCommand {
     @Flag(name: [.short, .long], help: "Replace and stop processes without asking.")
     var yes = false
 
+    @Flag(help: "Replace a service, rolling, when its executable changes (nothing is built).")
+    var watch = false
+
+    @OptionGroup var profile: ProfileOption
+
     func run() throws {
         let signals = SignalWatch()
         let console = outputOptions.console
         let environment = ProcessInfo.processInfo.environment
-        let (document, location, findings) = try CheckedMesh.read(mesh.file, for: "up", console, environment)
-        if !yes, console.isInteractive { try confirm(PlanCommand.changes(document, location, environment), console) }
-        let session = UpSession(location: location, console: console, signals: signals, isDetached: detach)
+        let (document, location, findings) = try CheckedMesh.read(mesh.file, profile.profile, for: "up", console, environment)
+        if !yes, console.isInteractive { try confirm(PlanCommand.changes(document, location, profile.profile, environment), console) }
+        let session = UpSession(
+            location: location, console: console, signals: signals, isDetached: detach, profile: profile.profile,
+            watches: watch ? true : nil)
         try session.run(
             check: .check(.init(file: MeshLocation.file(named: mesh.file), findings: findings)), environment: environment)
     }
@@ -53,10 +61,10 @@ enum CheckedMesh {
     ///
     /// - Returns: the number of findings last.
     static func read(
-        _ file: String?, for command: String, _ console: Console, _ environment: [String: String]
+        _ file: String?, _ profile: String?, for command: String, _ console: Console, _ environment: [String: String]
     ) throws -> (document: MeshDocument, location: MeshLocation, findings: Int) {
         let path = MeshLocation.file(named: file)
-        let (document, findings) = MeshDocument.load(path: path)
+        let (document, findings) = MeshDocument.load(path: path, profile: profile)
         console.tell(findings.flatMap(FindingText.lines))
         guard let document else {
             console.tell(FindingText.summary(findings, file: path))

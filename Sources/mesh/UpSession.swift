@@ -13,6 +13,9 @@ struct UpSession {
     let console: Console
     let signals: SignalWatch
     let isDetached: Bool
+    let profile: String?
+    /// nil for what the profile says.
+    let watches: Bool?
 
     /// How often a foreground `up` looks at its instances.
     private static let lookEvery = 1.0
@@ -53,7 +56,7 @@ struct UpSession {
     private func bringUp(
         _ client: DaemonClient, environment: [String: String], cancellation: CurlCancellation, progress: inout UpProgress
     ) throws -> Outcome {
-        let request = try AdminJSON.encode(UpRequest(file: location.file ?? "", environment: environment))
+        let request = try AdminJSON.encode(UpRequest(file: location.file ?? "", environment: environment, profile: profile, watch: watches))
         var outcome: Outcome?
         let drawn = Mutex(progress)
         do {

@@ -24,13 +24,20 @@ final class BuildCatalog: Sendable {
     ///
     /// The program, and behind an interpreter the script: the first argument that names a file.
     func build(of executable: String, _ arguments: [String], folder: String, path: String?) -> String? {
-        guard let program = Self.locate(executable, path: path) else { return nil }
+        let files = Self.files(of: executable, arguments, folder: folder, path: path)
+        guard let program = files.first else { return nil }
         var hash = fingerprint(of: program)
-        if !program.hasPrefix(folder + "/"), let script = arguments.first(where: { !$0.hasPrefix("-") }) {
-            let file = script.hasPrefix("/") ? script : folder + "/" + script
+        for file in files.dropFirst() {
             if let own = fingerprint(of: file) { hash = (hash ?? 0) ^ own &* 0x9e37_79b9_7f4a_7c15 }
         }
         return hash.map(Self.text)
+    }
+
+    /// The program, and behind an interpreter what may be the script; none where there is no such program.
+    static func files(of executable: String, _ arguments: [String], folder: String, path: String?) -> [String] {
+        guard let program = locate(executable, path: path) else { return [] }
+        guard !program.hasPrefix(folder + "/"), let script = arguments.first(where: { !$0.hasPrefix("-") }) else { return [program] }
+        return [program, script.hasPrefix("/") ? script : folder + "/" + script]
     }
 
     private static func text(_ hash: UInt64) -> String {

@@ -20,7 +20,7 @@ extension Daemon {
     func plan(_ request: UpRequest) async throws -> DeploymentPlanAnswer {
         let next: Applied
         do {
-            next = try read(request.file, environment: request.environment, keeping: applied).next
+            next = try read(request.file, profile: request.profile, environment: request.environment, keeping: applied).next
         } catch {
             throw Problem(title: error.reason, status: 422, hint: error.hint)
         }
@@ -46,7 +46,7 @@ extension Daemon {
     func restored(_ record: DeploymentHistory.Record) throws(UpFailure) -> Applied {
         let source = record.content.source
         let environment = RecordedEnvironment(files: source.files, system: SystemConfigurationEnvironment(variables: source.environment))
-        let read = try read(source.file, environment: source.environment, keeping: nil, from: environment).next
+        let read = try read(source.file, profile: source.profile, environment: source.environment, keeping: nil, from: environment).next
         var adjustments = record.content.adjustments
         adjustments.builds = record.content.builds
         return applied(read.document, source, adjustments)
@@ -89,7 +89,9 @@ extension Daemon {
             for label in labels { adjustments.replicas[label] = replicas }
             return self.applied(applied.document, applied.source, adjustments)
         case .deploy:
-            let fresh = try read(applied.source.file, environment: applied.source.environment, keeping: applied).next
+            let fresh = try read(
+                applied.source.file, profile: applied.source.profile, environment: applied.source.environment, keeping: applied
+            ).next
             var adjustments = applied.adjustments
             for label in labels { adjustments.builds[label] = nil }
             return self.applied(merge(labels, of: fresh.document, into: applied.document), applied.source, adjustments)

@@ -14,6 +14,7 @@ extension Daemon {
         Task {
             phase = .stopping
             upTask?.cancel()
+            watching?.cancel()
             let start = SystemClock.now()
             let replicas = await supervisor.snapshot()
             let order = applied?.deployment.stopOrder ?? Self.stopOrder(of: replicas)

@@ -37,18 +37,21 @@ extension Daemon {
     }
 
     private func bringUp(_ request: UpRequest, tell: @escaping @Sendable (UpEvent) -> Void) async throws -> UpEvent.UpResult {
-        let (next, findings) = try read(request.file, environment: request.environment, keeping: applied)
+        let (next, findings) = try read(request.file, profile: request.profile, environment: request.environment, keeping: applied)
         tell(.check(.init(file: request.file, findings: findings.count)))
         tell(.control(.init(address: "127.0.0.1", socket: runtimeFolder.controlSocket)))
-        return try await bring(to: next, tell: tell)
+        let result = try await bring(to: next, tell: tell)
+        setWatching(request.watch ?? next.document.restartsOnChange)
+        return result
     }
 
     /// What a mesh.yaml asks for; `mesh scale` holds until the next time that it is read.
     func read(
-        _ file: String, environment: [String: String], keeping earlier: Applied?, from system: (any ConfigurationEnvironment)? = nil
+        _ file: String, profile: String?, environment: [String: String], keeping earlier: Applied?,
+        from system: (any ConfigurationEnvironment)? = nil
     ) throws(UpFailure) -> (next: Applied, findings: [Finding]) {
         let recording = RecordingEnvironment(system ?? SystemConfigurationEnvironment(variables: environment))
-        let (document, findings) = MeshDocument.load(path: file, environment: recording)
+        let (document, findings) = MeshDocument.load(path: file, profile: profile, environment: recording)
         guard let document else {
             throw UpFailure(
                 reason: findings.first { $0.severity == .error }.map { "\($0.file):\($0.line):\($0.column): \($0.message)" }
@@ -56,7 +59,7 @@ extension Daemon {
                 hint: "mesh check -f \(file)")
         }
         let adjustments = Deployment.Adjustments(generations: earlier?.adjustments.generations ?? [:])
-        let source = Applied.Source(file: file, files: recording.files, environment: environment)
+        let source = Applied.Source(file: file, files: recording.files, environment: environment, profile: profile)
         return (applied(document, source, adjustments), findings)
     }
 

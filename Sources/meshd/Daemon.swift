@@ -26,6 +26,8 @@ actor Daemon {
     /// One `up` at a time; `down` ends it.
     var upTask: Task<Void, Never>?
     var faultBook = FaultBook()
+    /// Looks after executables, where that was asked for.
+    var watching: Task<Void, Never>?
     /// Wakes when the next fault ends.
     var faultTimer: Task<Void, Never>?
     var traffic = TrafficLedger()
@@ -52,6 +54,8 @@ actor Daemon {
             var files: [String: String]
             /// Of the one who asked for it.
             var environment: [String: String]
+            /// Of mesh.yaml, laid over it.
+            var profile: String?
         }
 
         var document: MeshDocument

@@ -45,7 +45,7 @@ struct Deployment: Sendable {
 
     init(_ document: MeshDocument, in surroundings: Surroundings) {
         var services = document.services.filter { !$0.isExternal }.map { service in
-            StartPlan.Service(name: service.name, calls: Set(service.calls.map(\.service)))
+            StartPlan.Service(name: service.name, calls: Set(service.calls.map(\.service)), startsAnyway: !service.waitsForCalls)
         }
         if let gateway = document.gateway, gateway.command != nil {
             let targets = gateway.routes.flatMap(\.targets).map(\.service)

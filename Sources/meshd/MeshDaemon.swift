@@ -21,6 +21,8 @@ struct MeshDaemon {
             let options = try DaemonOptions(arguments: arguments)
             signal(SIGPIPE, SIG_IGN)
             signal(SIGHUP, SIG_IGN)
+            // Sent to who holds a lease on a file that somebody wants to write.
+            signal(SIGIO, SIG_IGN)
             LoggingSystem.bootstrap { label in MeshLogHandler(label: label, level: .info) }
             try await run(options)
         } catch let misuse as DaemonOptions.Misuse {
