@@ -49,6 +49,7 @@ func fill(_ folder: String, spans: Int) {
 
 func ask(_ folder: String) throws {
     let store = openStore(folder)
+    print("read through, as a daemon does at its start: \(milliseconds(seconds { store.warm() }))")
     let latest = store.list(limit: 1).traces
     guard let last = latest.first else { return print("nothing is stored") }
     let older = store.list(limit: 5_000).traces.last ?? last
