@@ -53,8 +53,11 @@ struct TraceRows: Sendable {
     init(_ trace: TraceDetail) {
         // A span that came twice, or names itself as its parent, would never end.
         var ids: Set<String> = []
-        let ordered = trace.spans.enumerated().sorted { ($0.element.startUnixNano, $0.offset) < ($1.element.startUnixNano, $1.offset) }
-            .map(\.element).filter { ids.insert($0.spanID).inserted && $0.spanID != $0.parentSpanID }
+        // Of two that begin together, what was over at once came first: a try that was refused, then the wait after it.
+        let ordered = trace.spans.enumerated().sorted {
+            ($0.element.startUnixNano, $0.element.durationNS, $0.offset) < ($1.element.startUnixNano, $1.element.durationNS, $1.offset)
+        }
+        .map(\.element).filter { ids.insert($0.spanID).inserted && $0.spanID != $0.parentSpanID }
         children = Dictionary(grouping: ordered.filter { $0.parentSpanID != nil }) { $0.parentSpanID ?? "" }
         let roots = ordered.filter { span in span.parentSpanID.map { !ids.contains($0) } ?? true }
         origin = roots.map(\.startUnixNano).min() ?? 0
@@ -113,8 +116,9 @@ struct TraceRows: Sendable {
         }
         switch span.kind {
         case .call: visitCall(span, depth: depth)
-        case .attempt: visitAttempt(span, number: nil, depth: depth)
-        case .backoff, .queue: addWait(span, depth: depth)
+        case .attempt: _ = visitAttempt(span, number: nil, depth: depth)
+        case .backoff: addWait(span, label: "backoff", depth: depth)
+        case .queue: addWait(span, label: "queue", depth: depth)
         // Drawn as the failed call above it.
         case .rejection: break
         default:
@@ -179,22 +183,30 @@ struct TraceRows: Sendable {
                 continue
             }
             number += 1
-            let row = rows.count
-            visitAttempt(child, number: attempts.count > 1 ? child.attributes["mesh.attempt"]?.integer ?? number : nil, depth: depth)
-            if number < attempts.count { retryCost += rows[row].duration }
+            let duration = visitAttempt(
+                child, number: attempts.count > 1 ? child.attributes["mesh.attempt"]?.integer ?? number : nil, depth: depth)
+            if number < attempts.count { retryCost += duration }
         }
         let shown = rows[first...].filter { $0.depth == depth && $0.kind != .event }.map { Interval(start: $0.start, end: $0.end) }
         gaps += Interval.subtract(shown, from: interval(of: call))
     }
 
-    private mutating func visitAttempt(_ attempt: TraceSpan, number: Int?, depth: Int) {
-        let below = children[attempt.spanID] ?? []
+    /// - Returns: how long it is drawn to have taken, its wait for a connection included.
+    private mutating func visitAttempt(_ attempt: TraceSpan, number: Int?, depth: Int) -> Int64 {
+        let (waits, below) = Self.divided(children[attempt.spanID] ?? [])
+        // What comes before the request goes out stands before it: the wait for a connection, or an injected delay.
+        for wait in waits {
+            let fault = attempt.text("mesh.fault")
+            addWait(wait, label: fault == nil ? "queue" : "fault", note: fault, depth: depth)
+        }
+        let waited = waits.reduce(0) { $0 + max(0, $1.durationNS) }
         let server = below.first { $0.kind == .server }
         let label = server?.service ?? attempt.destination
         let ordinal = number.map { "#\($0)" }
         let note = attempt.statusNote(over: 399) ?? server?.statusNote(over: 399)
         guard let server else {
-            let shown = interval(of: attempt)
+            let whole = interval(of: attempt)
+            let shown = Interval(start: min(whole.end, waits.map { interval(of: $0).end }.max() ?? whole.start), end: whole.end)
             busy.append(shown)
             rows.append(
                 TraceRow(
@@ -202,7 +214,7 @@ struct TraceRows: Sendable {
                     kind: attempt.hasFailed ? .failed : .work,
                     start: shown.start, end: shown.end, note: note, selfTime: nil, critical: critical(attempt, within: shown)))
             for child in below { visit(child, depth: depth + 1, isRoot: false) }
-            return
+            return whole.length
         }
         // Where the caller gave up first, its view counts: the server may have gone on for long.
         let givenUp = attempt.hasFailed && interval(of: attempt).end < interval(of: server).end
@@ -210,16 +222,20 @@ struct TraceRows: Sendable {
             server, label: label, ordinal: ordinal, depth: depth, shownAs: givenUp ? interval(of: attempt) : nil, note: note,
             hasFailed: attempt.hasFailed || server.hasFailed)
         for child in below where child.spanID != server.spanID { visit(child, depth: depth + 1, isRoot: false) }
+        return waited + (givenUp ? interval(of: attempt) : interval(of: server)).length
     }
 
-    private mutating func addWait(_ span: TraceSpan, depth: Int) {
+    private static func divided(_ spans: [TraceSpan]) -> (waits: [TraceSpan], others: [TraceSpan]) {
+        (spans.filter { $0.kind == .queue }, spans.filter { $0.kind != .queue })
+    }
+
+    private mutating func addWait(_ span: TraceSpan, label: String, note: String? = nil, depth: Int) {
         let shown = interval(of: span)
         busy.append(shown)
         if span.kind == .backoff { retryCost += shown.length }
         rows.append(
             TraceRow(
-                tier: "", label: span.kind.rawValue, depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: nil,
-                selfTime: nil,
+                tier: "", label: label, depth: depth, kind: .backoff, start: shown.start, end: shown.end, note: note, selfTime: nil,
                 critical: critical(span, within: shown))
         )
     }

@@ -135,6 +135,28 @@ import Testing
         #expect(rows.rows[1].note == "UT")
     }
 
+    @Test func whatComesBeforeATryStandsBeforeIt() {
+        let trace = TraceDetail(
+            traceID: "1",
+            spans: [
+                Example.span("g", nil, "gateway", "edge", .server, "POST /orders", 0, 332),
+                Example.span("c", "g", "gateway", "edge", .call, "ledger", 0, 330, ["mesh.destination": .string("ledger")]),
+                // Refused at once: the wait after it begins with it.
+                Example.span("b", "c", "gateway", "edge", .backoff, "backoff", 1, 15),
+                Example.span(
+                    "a1", "c", "gateway", "edge", .attempt, "ledger", 1, 0, ["mesh.attempt": .integer(1), "mesh.flag": .string("FI")]),
+                Example.span("a2", "c", "gateway", "edge", .attempt, "ledger", 16, 306, ["mesh.fault": .string("delay 300ms")]),
+                Example.span("q", "a2", "gateway", "edge", .queue, "connect", 16, 300),
+                Example.span("s", "a2", "ledger", "enterprise", .server, "POST /payments", 317, 4),
+            ])
+        let rows = TraceRows(trace)
+        #expect(rows.rows.map(\.label) == ["POST /orders", "ledger", "backoff", "fault", "ledger"])
+        #expect(rows.rows.map(\.depth) == [0, 1, 1, 1, 1])
+        #expect(rows.rows[3].note == "delay 300ms" && rows.rows[3].kind == .backoff)
+        #expect(rows.rows[4].duration == 4_000_000)
+        #expect(rows.retryCost == 15_000_000)
+    }
+
     @Test func aDamagedTraceIsDrawnAllTheSame() {
         let trace = TraceDetail(
             traceID: "1",
