@@ -96,8 +96,9 @@ struct RequestSpans {
     private func addRequest(
         to span: inout SpanWriter, _ method: UnsafeRawBufferPointer, _ path: UnsafeRawBufferPointer, isEdge: Bool
     ) {
-        span.name(method: method, route: "/orders/**")
-        span.add(.httpRoute, "/orders/**")
+        let route: StaticString = "/orders/**"
+        span.name(method: method, route: UnsafeRawBufferPointer(start: route.utf8Start, count: route.utf8CodeUnitCount))
+        span.add(.httpRoute, route)
         span.add(.httpRequestMethod, method)
         span.add(.urlPath, path)
         if isEdge {

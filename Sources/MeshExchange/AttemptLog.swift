@@ -78,8 +78,11 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
     package var count: Int { first == nil ? 0 : 1 + others.count }
     package var isFull: Bool { count == Self.capacity }
 
+    /// Lends the record: with all that an endpoint refers to, a copy costs more than what is read of it.
     package subscript(index: Int) -> AttemptRecord {
-        index == 0 ? first! : others[index - 1]
+        _read {
+            if index == 0 { yield first! } else { yield others[index - 1] }
+        }
     }
 
     func hasTried(_ instance: InstanceID) -> Bool {

@@ -14,7 +14,7 @@ extension ForwardedCall {
         var trouble = identity.troubleBelow
         if let attempts {
             if attempts.count > 1 { trouble.insert(.retried) }
-            if (attempts.last?.status ?? 0) >= 500 { trouble.insert(.error) }
+            if let last = attempts.indices.last, (attempts[last].status ?? 0) >= 500 { trouble.insert(.error) }
         }
         if failure != nil { trouble.insert(.error) }
         if let notes = identity.notes { trouble.formUnion(notes.trouble) }
@@ -25,7 +25,8 @@ extension ForwardedCall {
         guard identity.isRecorded, let destination, let attempts else { return }
         let end = loop.now
         let flag = callFlag
-        let status = failure?.status ?? attempts.last?.status
+        let last = attempts.indices.last
+        let status = failure?.status ?? last.flatMap { attempts[$0].status }
         logAccess(status: status, flag: flag, end: end)
         let recorder = loop.recorder
         guard recorder.isEnabled else { return }
@@ -36,13 +37,14 @@ extension ForwardedCall {
             recordNotKept(end: end)
             return
         }
-        let last = attempts.last
-        for attempt in attempts { record(attempt, of: destination, end: end) }
+        // By index, since an iterator copies the log and each record.
+        for index in attempts.indices { record(attempts[index], of: destination, end: end) }
+        let started = attempts.isEmpty ? identity.received : attempts[0].started
         if attempts.isEmpty, let failure { recordRejection(failure, end: end) }
         recorder.record(
             SpanHeader(
                 kind: .call, traceID: identity.traceID, spanID: identity.callSpan, parent: identity.serverSpan ?? identity.parent,
-                start: attempts.first?.started ?? identity.received, end: end,
+                start: started, end: end,
                 status: failure != nil || (status ?? 0) >= 500 || flag != nil ? .error : .unset,
                 decision: identity.serverSpan == nil ? decision : nil)
         ) { span in
@@ -53,12 +55,12 @@ extension ForwardedCall {
             addRequest(to: &span, path: true)
             if let status { span.add(.httpResponseStatusCode, status) }
             span.add(.attempts, attempts.count)
-            addRemaining(at: attempts.first?.started ?? identity.received, to: &span)
+            addRemaining(at: started, to: &span)
             if let flag { span.add(flag) }
             if let failure { span.add(.cause, failure.cause.description) }
             if replayHasOverflowed { span.add(.replayOverflowed, true) }
             if routeState.isMirror { span.add(.mirror, true) }
-            if let last, last.retry != .notNeeded { span.add(.retryReason, last.retry.rawValue) }
+            if let last, attempts[last].retry != .notNeeded { span.add(.retryReason, attempts[last].retry.rawValue) }
         }
         recordServerSpan(status: status, flag: flag, end: end, decision: decision)
     }
@@ -189,8 +191,10 @@ extension ForwardedCall {
             requestBytes.withUnsafeReadableBytes { bytes in
                 guard request.length <= bytes.count, request.length > 0 else { return }
                 if let route = identity.route {
-                    span.name(method: bytes[request.method], route: Self.withoutMethod(route))
-                    span.add(.httpRoute, Self.withoutMethod(route))
+                    Self.withoutMethod(route) { path in
+                        span.name(method: bytes[request.method], route: path)
+                        span.add(.httpRoute, path)
+                    }
                 } else {
                     span.name(UnsafeRawBufferPointer(rebasing: bytes[request.method.lowerBound..<request.path.upperBound]))
                 }
@@ -299,8 +303,11 @@ extension ForwardedCall {
     }
 
     /// Routes that fit one method are named with it, and span names begin with the method anyway.
-    private static func withoutMethod(_ route: String) -> String {
-        guard let space = route.firstIndex(of: " ") else { return route }
-        return String(route[route.index(after: space)...])
+    private static func withoutMethod(_ route: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var route = route
+        route.withUTF8 { text in
+            let bytes = UnsafeRawBufferPointer(text)
+            body(bytes.firstIndex(of: ASCII.space).map { UnsafeRawBufferPointer(rebasing: bytes[($0 + 1)...]) } ?? bytes)
+        }
     }
 }

@@ -76,7 +76,11 @@ struct SpanRecordTests {
 
     @Test func namesAServerSpanByMethodAndRoute() throws {
         let span = try roundTrip(header()) { span in
-            "POST".utf8.withContiguousStorageIfAvailable { span.name(method: UnsafeRawBufferPointer($0), route: "/orders/**") }
+            "POST".utf8.withContiguousStorageIfAvailable { method in
+                "/orders/**".utf8.withContiguousStorageIfAvailable { route in
+                    span.name(method: UnsafeRawBufferPointer(method), route: UnsafeRawBufferPointer(route))
+                }
+            }
         }
         #expect(span.name == "POST /orders/**")
     }

@@ -97,15 +97,15 @@ package struct SpanWriter: ~Copyable {
     package mutating func name(_ text: String) { string(RecordItem.name, text) }
 
     /// `POST /orders/**`: the method, a space and the route, as OpenTelemetry names HTTP server spans.
-    package mutating func name(method: UnsafeRawBufferPointer, route: String) {
-        let length = method.count + 1 + route.utf8.count
+    package mutating func name(method: UnsafeRawBufferPointer, route: UnsafeRawBufferPointer) {
+        let length = method.count + 1 + route.count
         guard length <= RecordLayout.maximumString, reserve(4 + length) else { return }
         byte(RecordItem.name)
         byte(RecordValue.string)
         short(UInt16(length))
         copy(method)
         byte(0x20)
-        append(route)
+        copy(route)
     }
 
     // MARK: Attributes
