@@ -151,7 +151,7 @@ let package = Package(
         tests("MeshOTLPTests", ["MeshOTLP"]),
         program("trace-benchmark", in: "Benchmarks/traces", ["MeshStore"]),
         tests("MeshStoreTests", ["MeshStore", "trace-benchmark", grdb]),
-        program("recording-benchmark", in: "Benchmarks/recording", ["MeshStore"]),
+        program("recording-benchmark", in: "Benchmarks/recording", ["MeshConfiguration", "MeshStore", "MeshTransport"]),
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),

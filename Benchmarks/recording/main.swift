@@ -10,6 +10,8 @@ let usage = """
            recording-benchmark full [SPANS]       spans that find no room: ns a span, and the slowest
            recording-benchmark intake [SECONDS] [SPANS A SECOND] [SHARE OF TRACES KEPT]
                                                   from rings to disk: spans/s, losses, CPU, bytes a span
+           recording-benchmark --mesh FILE [--record]
+                                                  a gateway that records spans or does not, for Benchmarks/instructions
     """
 let arguments = Array(CommandLine.arguments.dropFirst())
 
@@ -128,6 +130,7 @@ switch arguments.first {
 case "record": try record(Int(argument(1, or: 3_000_000)))
 case "full": try recordWithoutReader(Int(argument(1, or: 3_000_000)))
 case "intake": try takeIn(seconds: argument(1, or: 20), rate: argument(2, or: 150_000), share: min(max(argument(3, or: 1), 0), 1))
+case "--mesh" where arguments.count > 1: try runGateway(mesh: arguments[1], isRecording: arguments.contains("--record"))
 default:
     print(usage)
     exit(2)
