@@ -21,7 +21,7 @@ final class RawServer: Sendable {
     init(_ place: Place = .tcp, serve: @escaping @Sendable (RawConnection) -> Void) throws {
         switch place {
         case .tcp:
-            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
@@ -36,7 +36,7 @@ final class RawServer: Sendable {
             port = Int(UInt16(bigEndian: address.sin_port))
             path = ""
         case .unix:
-            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
             port = 0
             path = NSTemporaryDirectory() + "curl-\(UUID().uuidString.prefix(8)).sock"
             var address = sockaddr_un()
@@ -55,6 +55,7 @@ final class RawServer: Sendable {
             while true {
                 let client = accept(descriptor, nil, nil)
                 guard client >= 0 else { break }
+                _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 accepted.withLock { $0 += 1 }
                 Thread.detachNewThread {
                     serve(RawConnection(descriptor: client))

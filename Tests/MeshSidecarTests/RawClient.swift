@@ -22,8 +22,8 @@ final class RawClient: Sendable {
     private let descriptor: Int32
 
     /// Connects; `patience` bounds every wait, so that a test that goes wrong ends.
-    init(path: String, patience: Int = 20) throws {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    init(path: String, patience: Int = 90) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "socket: \(errno)") }
         var patience = timeval(tv_sec: patience, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))

@@ -1,11 +1,12 @@
 import Glibc
 import MeshExchange
 import MeshModel
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct AcceptGateTests {
+@Suite(.blocking) struct AcceptGateTests {
     private static let request = "GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
     private static func ask(_ socket: RawSocket) throws -> Int {

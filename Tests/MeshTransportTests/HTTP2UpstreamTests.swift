@@ -228,7 +228,7 @@ import Testing
             peer.socket.setTimeout(1)
             _ = try? peer.receive { _ in isWritten() }
             isHeldBack.withLock { $0 = !isWritten() }
-            peer.socket.setTimeout(20)
+            peer.socket.setTimeout(Patience.seconds)
             try peer.receive { _ in isWritten() }
             try peer.receive { _ in false }
         }

@@ -3,11 +3,12 @@ import MeshExchange
 import MeshModel
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct HandlerTests {
+@Suite(.blocking) struct HandlerTests {
     private func options(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) -> MeshUnderTest.Options {
         var options = MeshUnderTest.Options()
         options.mode = .handler(handler)

@@ -14,9 +14,8 @@ final class MeshUnderTest: Sendable {
 
     struct Options: Sendable {
         var mode = InboundMode.gateway
-        /// Longer than a busy machine, or the thread sanitizer, may take for anything that is not about time.
-        var policy = CallPolicy(timeout: .seconds(30), connectTimeout: .seconds(10))
-        var deadline: Timespan? = .seconds(30)
+        var policy = CallPolicy(timeout: Patience.call, connectTimeout: Patience.call)
+        var deadline: Timespan? = Patience.call
         var threads = 1
         var isExternal = false
         var routes: [RouteConfiguration]?

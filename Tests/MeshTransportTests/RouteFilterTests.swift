@@ -264,7 +264,7 @@ import Testing
             var random = RandomSource(seed: 9)
             configuration.destinations.append(
                 DestinationConfiguration(
-                    service: "copy", tier: "enterprise", policy: CallPolicy(timeout: .seconds(20)),
+                    service: "copy", tier: "enterprise", policy: CallPolicy(timeout: Patience.call),
                     endpoints: [Endpoint(instance: .random(&random), addresses: [copy])]))
         }
         return try await MeshUnderTest.run([upstream.address], options, body)

@@ -9,12 +9,12 @@ final class ScriptedUpstream: Sendable {
     let path: String?
     private let descriptor: Int32
     private let accepted = Atomic<Int>(0)
-    private let isStopped = Atomic<Bool>(false)
+    private let isOpen = Guarded(true)
 
     /// `script` gets each connection and its number, from 0; the connection is closed when it returns.
     init(path: String? = nil, script: @escaping @Sendable (RawSocket, Int) throws -> Void) throws {
         self.path = path
-        let descriptor = socket(path == nil ? AF_INET : AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(path == nil ? AF_INET : AF_UNIX, streamSocket, 0)
         self.descriptor = descriptor
         if let path {
             port = 0
@@ -26,7 +26,9 @@ final class ScriptedUpstream: Sendable {
         Thread.detachNewThread { [self] in
             while true {
                 let connection = accept(descriptor, nil, nil)
+                if connection < 0, errno == EINTR || errno == ECONNABORTED { continue }
                 guard connection >= 0 else { break }
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 let number = accepted.wrappingAdd(1, ordering: .relaxed).oldValue
                 let socket = RawSocket(connection)
                 Thread.detachNewThread {
@@ -35,15 +37,19 @@ final class ScriptedUpstream: Sendable {
                 }
             }
             // Here and not in `stop`: as long as this thread may ask it, the number must not be given to another socket.
-            close(descriptor)
+            isOpen.withLock { isOpen in
+                isOpen = false
+                close(descriptor)
+            }
         }
     }
 
     /// Connections so far.
     var connections: Int { accepted.load(ordering: .relaxed) }
+
     func stop() {
-        guard isStopped.exchange(true, ordering: .relaxed) == false else { return }
-        shutdown(descriptor, Int32(SHUT_RDWR))
+        // Once it is closed, the number may be another socket's.
+        isOpen.withLock { isOpen in if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) } }
     }
 
     var address: SocketAddress { path.map { .unix(path: $0) } ?? .tcp(host: "127.0.0.1", port: port) }
@@ -75,7 +81,7 @@ final class RefusingPort: Sendable {
     let port: Int
 
     init() {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, streamSocket, 0)
         self.descriptor = descriptor
         port = bindToLoopback(descriptor)
     }

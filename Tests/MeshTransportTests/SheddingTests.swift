@@ -9,16 +9,18 @@ import Testing
 
 /// `limits: { in_flight }`, and what an answer that sheds says to those above.
 @Suite(.blocking) struct SheddingTests {
-    /// Answers `/held` only when the gate opens.
+    /// Answers `/held` only when the gate opens, or nobody wants the answer any more.
     private final class Held: Sendable {
-        private let isOpen = Atomic<Bool>(false)
+        private let gates = Guarded<[AsyncStream<Never>.Continuation]>([])
         let waiting = Atomic<Int>(0)
-        func open() { isOpen.store(true, ordering: .sequentiallyConsistent) }
+        func open() { for gate in gates.withLock({ $0 }) { gate.finish() } }
 
         func answer(_ request: InboundRequest) async throws -> OutboundResponse {
             guard request.path.hasPrefix("/held") else { return OutboundResponse(status: 200) }
+            let (held, gate) = AsyncStream<Never>.makeStream()
+            gates.withLock { $0.append(gate) }
             waiting.wrappingAdd(1, ordering: .sequentiallyConsistent)
-            while !isOpen.load(ordering: .sequentiallyConsistent), !Task.isCancelled { await Task.yield() }
+            for await _ in held {}
             return OutboundResponse(status: 200)
         }
     }

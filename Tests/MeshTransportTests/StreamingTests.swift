@@ -16,7 +16,6 @@ import Testing
         let sent = Atomic<Int>(0)
         let upstream = try ScriptedUpstream { socket, _ in
             _ = try socket.receiveMessage()
-            socket.setTimeout(20)
             try socket.send("HTTP/1.1 200 OK\r\ncontent-length: \(total)\r\n\r\n")
             let piece = [UInt8](repeating: 7, count: 1 << 20)
             for _ in 0..<(total >> 20) {
@@ -54,7 +53,6 @@ import Testing
         }
         try await MeshUnderTest.run([upstream.address]) { mesh in
             let client = try mesh.connect()
-            client.setTimeout(20)
             let sender = Thread {
                 let piece = [UInt8](repeating: 7, count: 1 << 20)
                 try? client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: \(total)\r\n\r\n")

@@ -188,7 +188,7 @@ import Testing
     }
 
     private func policy(_ tls: UpstreamTLS, _ spoken: UpstreamProtocol = .auto) -> CallPolicy {
-        CallPolicy(timeout: .seconds(30), connectTimeout: .seconds(10), protocol: spoken, tls: tls)
+        CallPolicy(timeout: Patience.call, connectTimeout: Patience.call, protocol: spoken, tls: tls)
     }
 
     @Test(arguments: [(UpstreamProtocol.auto, true), (.http1, false), (.http2, true)])
