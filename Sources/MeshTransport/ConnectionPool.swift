@@ -44,27 +44,28 @@ final class ConnectionPool {
         return nil
     }
 
-    /// Begins a connection, or waits for one of HTTP/2 that has been begun; the outcome reaches `call` as `upstreamReady` or
-    /// `upstreamFailed`.
-    func connect(to endpoint: EndpointReference, for call: ForwardedCall, destination: Destination) -> UpstreamStream {
+    /// Begins a connection, or waits for one of HTTP/2 that has been begun.
+    ///
+    /// `call` hears of it as `upstreamBegan`, and of the outcome, possibly before this returns, as `upstreamReady` or `upstreamFailed`.
+    func connect(to endpoint: EndpointReference, for call: ForwardedCall, destination: Destination) {
         idleTimeout = destination.policy.idleTimeout
         if destination.policy.protocol == .http2 { speaksHTTP2 = true }
         guard speaksHTTP2, connecting > 0, waiting.count < connecting * streamsPerConnection else {
-            return begin(endpoint, for: call, destination)
+            begin(endpoint, for: call, destination)
+            return
         }
         let stream = WaitingStream(loop: loop, pool: self, endpoint: endpoint, destination: destination)
         stream.lease(to: call)
+        call.upstreamBegan(stream)
         waiting.append(stream)
-        return stream
     }
 
-    @discardableResult
-    private func begin(_ endpoint: EndpointReference, for call: ForwardedCall?, _ destination: Destination) -> UpstreamConnection {
+    private func begin(_ endpoint: EndpointReference, for call: ForwardedCall?, _ destination: Destination) {
         connecting += 1
         let connection = UpstreamConnection(loop: loop, pool: self)
+        call?.upstreamBegan(connection)
         connection.connect(
             to: endpoint.endpoint, policy: destination.policy, for: call, speaksHTTP2: speaksHTTP2)
-        return connection
     }
 
     /// Takes back a connection whose exchange ended cleanly.

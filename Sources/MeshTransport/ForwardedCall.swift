@@ -213,9 +213,14 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             connection.lease(to: self)
             upstreamReady(connection)
         } else {
-            upstream = pool.connect(to: attempt.endpoint, for: self, destination: destination!)
+            pool.connect(to: attempt.endpoint, for: self, destination: destination!)
         }
     }
+
+    /// What the attempt will go out on is being made.
+    ///
+    /// Position: before its outcome, which over a Unix socket is there at once, and may be that this call goes on elsewhere.
+    func upstreamBegan(_ stream: UpstreamStream) { upstream = stream }
 
     func upstreamReady(_ connection: UpstreamStream) {
         upstream = connection

@@ -115,8 +115,9 @@ extension UpstreamConnection {
         loop.removeTimer(self)
         let call = call
         self.call = nil
-        call?.upstreamFailed(failure)
+        // First: the call may ask the pool for another connection, and must not be told to wait for this one.
         pool.connectEnded(failure)
+        call?.upstreamFailed(failure)
     }
 
     /// Hands the channel over to a connection of HTTP/2; the call goes on on its first stream.
@@ -131,8 +132,8 @@ extension UpstreamConnection {
             try connection.begin(on: channel)
         } catch {
             channel.close(promise: nil)
-            call?.upstreamFailed(.connectFailed)
             pool.connectEnded(.connectFailed)
+            call?.upstreamFailed(.connectFailed)
             return
         }
         pool.add(connection)

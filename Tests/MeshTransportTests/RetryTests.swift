@@ -1,3 +1,4 @@
+import Foundation
 import MeshExchange
 import MeshModel
 import MeshPolicy
@@ -22,6 +23,37 @@ import Testing
             }
         }
         withExtendedLifetime(closed) {}
+    }
+
+    /// Over a Unix socket the refusal, and the connection that follows it, come before `connect` has returned.
+    @Test func aSocketThatRefusesIsPassedOverAndTheRestOfTheBodyFollows() async throws {
+        let folder = NSTemporaryDirectory() + "mesh-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let heads = Atomic<Int>(0)
+        let upstream = try ScriptedUpstream(path: folder + "/alive.sock") { socket, _ in
+            while true {
+                _ = try socket.receive(until: "\r\n\r\n")
+                heads.wrappingAdd(1, ordering: .relaxed)
+                let body = try socket.receive(count: 6)
+                try socket.send(Array("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 6\r\n\r\n".utf8) + body)
+                return
+            }
+        }
+        let refusing = SocketAddress.unix(path: folder + "/refusing.sock")
+        var options = MeshUnderTest.Options()
+        options.policy.breaker = nil
+        try await MeshUnderTest.run([refusing, upstream.address], options) { mesh in
+            for number in 1...10 {
+                let client = try mesh.connect()
+                try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc")
+                #expect(eventually { heads.load(ordering: .relaxed) == number })
+                try client.send("def")
+                let answer = try client.receiveMessage()
+                #expect(status(answer.head) == 200 && answer.body == Array("abcdef".utf8))
+            }
+        }
+        upstream.stop()
     }
 
     @Test func aBodyIsSentAgainWhenTheAttemptIsRepeated() async throws {
