@@ -253,10 +253,12 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     // MARK: - Output
 
     /// The loop's output buffer, taken over from the connection that used it last.
+    ///
+    /// Where this one has ended meanwhile, as by a write that failed, nobody owns what is put there, and it goes nowhere.
     func openOutput() {
         if loop.outputOwner !== self {
             loop.outputOwner?.writeOutput()
-            loop.outputOwner = self
+            loop.outputOwner = isClosed ? nil : self
             loop.responseOutput.clear()
         }
     }
