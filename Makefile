@@ -33,10 +33,12 @@ up: build
 down:
 	@$(MESH) down
 
-test: setup
+test:
+	@scripts/setup tests
 	@scripts/python
 	swift build --build-tests
-	swift test --skip-build --parallel --skip IntegrationTests
+	@# Strict: work for an event loop that has ended stops the tests, where else NIO would only warn.
+	SWIFTNIO_STRICT=1 swift test --skip-build --parallel --skip IntegrationTests
 	@# Meshes of real processes come after the rest, which would keep both cores from them.
 	swift test --skip-build --filter IntegrationTests
 

@@ -10,7 +10,7 @@ final class AcceptGate: @unchecked Sendable {
     /// Connections that are accepted in one go.
     static let batch = 64
 
-    private let eventLoop: any EventLoop
+    private let loop: LoopEntrance
     private let descriptors: Int
     private let memory = FreedMemory()
     private let openCount = Atomic<Int>(0)
@@ -22,8 +22,8 @@ final class AcceptGate: @unchecked Sendable {
     /// - Parameters:
     ///   - limit: nil for none but that of the descriptors.
     ///   - descriptors: what the process may have open for clients.
-    init(eventLoop: any EventLoop, limit: Int?, descriptors: Int = DescriptorLimit.forClients) {
-        self.eventLoop = eventLoop
+    init(loop: LoopEntrance, limit: Int?, descriptors: Int = DescriptorLimit.forClients) {
+        self.loop = loop
         self.descriptors = descriptors
         self.limit = min(limit ?? .max, descriptors)
         currentBatch = max(1, min(Self.batch, self.limit))
@@ -61,7 +61,7 @@ final class AcceptGate: @unchecked Sendable {
     private func closed() {
         let open = openCount.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
         memory.fell(to: open)
-        if isPaused.load(ordering: .sequentiallyConsistent) { eventLoop.execute { [self] in resume() } }
+        if isPaused.load(ordering: .sequentiallyConsistent) { loop.execute { [self] in resume() } }
     }
 
     private func pause() {

@@ -141,16 +141,16 @@ final class AsyncCall: CallSource, @unchecked Sendable {
 
     private func stream(_ length: Int?, _ produce: @escaping @Sendable (BodyWriter) async throws -> Void) {
         owed = length
-        let eventLoop = loop.eventLoop
-        let writer = BodyWriter(eventLoop: eventLoop) { [weak self] piece in self?.send(piece) }
+        let entrance = loop.entrance
+        let writer = BodyWriter(loop: entrance) { [weak self] piece in self?.send(piece) }
         self.writer = writer
         writer.setBlocked(isRequestPaused)
         producer = Task { [self] in
             do {
                 try await produce(writer)
-                eventLoop.execute { self.produced(nil) }
+                entrance.execute { self.produced(nil) }
             } catch {
-                eventLoop.execute { self.produced(error) }
+                entrance.execute { self.produced(error) }
             }
         }
     }
@@ -200,10 +200,10 @@ final class AsyncCall: CallSource, @unchecked Sendable {
     // MARK: - The answer
 
     override func deliverHead(_ call: ForwardedCall, retryNo: Bool) {
-        let eventLoop = loop.eventLoop
+        let entrance = loop.entrance
         let body = BodyStreamStorage(
-            wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
-            abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.cancelOnLoop() } })
+            wanted: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } },
+            abandoned: { [weak self] in entrance.execute { [weak self] in self?.cancelOnLoop() } })
         self.body = body
         call.identity.notes?.add(call.trouble)
         var fields = call.responseBytes.withUnsafeReadableBytes { bytes in
@@ -266,6 +266,8 @@ final class AsyncCall: CallSource, @unchecked Sendable {
         end()
     }
 
+    override func callEnds() { end(throwing: CancellationError()) }
+
     private func cancelOnLoop() {
         isCancelled = true
         loop.tick()
@@ -274,6 +276,6 @@ final class AsyncCall: CallSource, @unchecked Sendable {
 
     /// From any thread: the caller's task was cancelled.
     func cancel() {
-        loop.eventLoop.execute { self.cancelOnLoop() }
+        loop.entrance.execute { self.cancelOnLoop() }
     }
 }

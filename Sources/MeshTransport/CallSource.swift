@@ -32,6 +32,8 @@ class CallSource: LoopTimed, @unchecked Sendable {
     func deliverFailure(_ failure: CallFailure, _ call: ForwardedCall) { preconditionFailure("a source delivers failures") }
     /// The head is out: make sure that what was delivered does not look complete.
     func breakOff(_ failure: CallFailure, _ call: ForwardedCall) { preconditionFailure("a source breaks off") }
+    /// The loop is about to end with this call on it.
+    func callEnds() {}
     /// Stop handing over the request's body, or go on.
     func setRequestPaused(_ isPaused: Bool) {}
 }

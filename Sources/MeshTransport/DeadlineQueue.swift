@@ -16,6 +16,9 @@ class LoopTimed: @unchecked Sendable {
 
     /// Called on the loop, once, at `due` or a little later; the timer is off by then.
     func timerFired(now: Instant) {}
+
+    /// The loop is about to end, and its timers with it.
+    func loopEnds() {}
 }
 
 /// The timers of one event loop: a binary heap over the earliest of them, driven by one scheduled task.
@@ -34,6 +37,8 @@ struct DeadlineQueue {
     /// When `fire` has to be called next; nil when nothing waits.
     var next: Instant? { heap.first?.time }
     var count: Int { heap.count }
+    /// Those who have an entry, be their timers on or off.
+    var owners: [LoopTimed] { heap.map(\.owner) }
 
     /// Sets the timer of `owner`, replacing the one that it had.
     mutating func set(_ owner: LoopTimed, due: Instant) {

@@ -198,6 +198,12 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         replay.close(account: loop.shared.replay)
     }
 
+    /// Every call that goes on has a timer, be it that of its body's progress.
+    override func loopEnds() {
+        guard !isOver, exchange != nil else { return }
+        source?.callEnds()
+    }
+
     override func timerFired(now: Instant) {
         guard !isOver, exchange != nil else { return }
         perform(exchange!.timerFired(now: now, random: &loop.random))

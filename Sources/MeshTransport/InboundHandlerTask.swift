@@ -38,11 +38,11 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     func start(_ handler: @escaping @Sendable (InboundRequest) async throws -> OutboundResponse) {
         guard let source else { return }
         if let deadline { loop.setTimer(self, due: deadline) }
-        let eventLoop = loop.eventLoop
+        let entrance = loop.entrance
         // Weakly: this holds the body, and its task and its source hold this.
         let body = BodyStreamStorage(
-            wanted: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } },
-            abandoned: { [weak self] in eventLoop.execute { [weak self] in self?.bodyWanted() } })
+            wanted: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } },
+            abandoned: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } })
         self.body = body
         if !source.bodyFollows { body.finish() }
         let request = makeRequest(source, body: BodyStream(body))
@@ -53,7 +53,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             } catch {
                 result = .failure(error)
             }
-            eventLoop.execute { self.handled(result) }
+            entrance.execute { self.handled(result) }
         }
     }
 
@@ -185,8 +185,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     }
 
     private func stream(_ produce: @escaping @Sendable (BodyWriter) async throws -> Void, on source: RequestSource) {
-        let eventLoop = loop.eventLoop
-        let writer = BodyWriter(eventLoop: eventLoop) { [weak self] piece in self?.send(piece) }
+        let entrance = loop.entrance
+        let writer = BodyWriter(loop: entrance) { [weak self] piece in self?.send(piece) }
         self.writer = writer
         writer.setBlocked(!source.isWritable)
         task = Task { [self] in
@@ -197,7 +197,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             } catch {
                 failed = true
             }
-            eventLoop.execute { self.produced(failed: failed, trailers: writer.trailers) }
+            entrance.execute { self.produced(failed: failed, trailers: writer.trailers) }
         }
     }
 

@@ -46,7 +46,7 @@ package final class MeshRuntime: Sendable {
                 eventLoop: eventLoop, index: index, snapshot: snapshot, tls: tls, accessLog: accessLog,
                 recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
-        gate = AcceptGate(eventLoop: loops[0].eventLoop, limit: configuration.limits.connections)
+        gate = AcceptGate(loop: loops[0].entrance, limit: configuration.limits.connections)
         state = Guarded(State(snapshot: snapshot, tls: tls, accessLog: accessLog))
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
     }
@@ -69,9 +69,9 @@ package final class MeshRuntime: Sendable {
         }
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
         let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
-        for loop in loops { loop.eventLoop.execute { loop.install(snapshot, tls, accessLog, instances: instances) } }
+        for loop in loops { loop.entrance.execute { loop.install(snapshot, tls, accessLog, instances: instances) } }
         let gate = gate
-        loops[0].eventLoop.execute { gate.limitChanged(to: configuration.limits.connections) }
+        loops[0].entrance.execute { gate.limitChanged(to: configuration.limits.connections) }
     }
 
     package var inboundTraffic: InboundTraffic {
@@ -93,7 +93,8 @@ package final class MeshRuntime: Sendable {
     /// Calls a service of the snapshot; the answer's head is there when this returns, its body follows as it is read.
     ///
     /// - Parameter timeout: for this call; it only shortens what the edge allows.
-    /// - Throws: `CallError`, and `CancellationError` when the task is cancelled, which cancels the call upstream as well.
+    /// - Throws: `CallError`, and `CancellationError` when the task is cancelled, which cancels the call upstream as well, or the
+    ///   runtime is shut down.
     package func call(
         _ service: String, method: HTTPRequest.Method = .get, path: String, fields: HTTPFields = HTTPFields(),
         body: OutboundBody = .none, context: CallContext = CallContext(), timeout: Timespan? = nil
@@ -104,7 +105,8 @@ package final class MeshRuntime: Sendable {
             service: service, method: method, path: path, fields: fields, body: body, context: context, timeout: timeout)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                loop.eventLoop.execute { call.begin(request, continuation) }
+                let isTaken = loop.entrance.execute { call.begin(request, continuation) }
+                if !isTaken { continuation.resume(throwing: CancellationError()) }
             }
         } onCancel: {
             call.cancel()
@@ -131,7 +133,7 @@ package final class MeshRuntime: Sendable {
         for listener in listeners { try? await listener.close() }
         let ended = loops.map { loop -> EventLoopFuture<Void> in
             let promise = loop.eventLoop.makePromise(of: Void.self)
-            loop.eventLoop.execute { loop.drain(promise) }
+            loop.entrance.execute { loop.drain(promise) }
             return promise.futureResult
         }
         let first = loops[0].eventLoop
@@ -145,13 +147,14 @@ package final class MeshRuntime: Sendable {
         try? await limit.futureResult.get()
     }
 
-    /// Closes everything and ends the loops.
+    /// Closes everything, and ends the loops. What tasks still do with requests, bodies and calls of this runtime fails.
     package func shutDown() async {
         let listeners = state.withLock { state in
             defer { state.listeners = [] }
             return state.listeners
         }
         for listener in listeners { try? await listener.close() }
+        for loop in loops { loop.entrance.close() }
         for loop in loops { try? await loop.eventLoop.submit { loop.closeAll() }.get() }
         state.withLock { $0.accessLog }?.flush()
         try? await group.shutdownGracefully()

@@ -65,6 +65,8 @@ final class MirrorCall: CallSource, @unchecked Sendable {
         end()
     }
 
+    override func callEnds() { giveUp() }
+
     override func setRequestPaused(_ isPaused: Bool) {
         guard isPaused else { return }
         // Not from within the call that asks for it.

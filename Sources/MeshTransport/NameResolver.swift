@@ -59,13 +59,15 @@ final class NameResolver: Sendable {
         return addresses
     }
 
-    /// Resolves a name; the future ends on `eventLoop`.
-    func resolve(host: String, port: Int, now: Instant, on eventLoop: any EventLoop) -> EventLoopFuture<[NIOCore.SocketAddress]> {
-        let promise = eventLoop.makePromise(of: [NIOCore.SocketAddress].self)
+    /// Resolves a name, and says the outcome on `loop` unless that has ended by then.
+    func resolve(
+        host: String, port: Int, now: Instant, on loop: LoopEntrance,
+        _ resolved: @escaping @Sendable (Result<[NIOCore.SocketAddress], any Error>) -> Void
+    ) {
         queue.async { [self] in
-            promise.completeWith(Result { try look(up: Key(host: host, port: port), now: now) })
+            let result = Result { try look(up: Key(host: host, port: port), now: now) }
+            loop.execute { resolved(result) }
         }
-        return promise.futureResult
     }
 
     private func look(up key: Key, now: Instant) throws -> [NIOCore.SocketAddress] {

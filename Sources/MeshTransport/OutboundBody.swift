@@ -25,12 +25,12 @@ package final class BodyWriter: Sendable {
     private static let highWater = 64 << 10
 
     private let state = Guarded(State())
-    private let eventLoop: any EventLoop
+    private let loop: LoopEntrance
     private let send: @Sendable (ByteBuffer) -> Void
 
     /// `send` is called on the loop.
-    init(eventLoop: any EventLoop, send: @escaping @Sendable (ByteBuffer) -> Void) {
-        self.eventLoop = eventLoop
+    init(loop: LoopEntrance, send: @escaping @Sendable (ByteBuffer) -> Void) {
+        self.loop = loop
         self.send = send
     }
 
@@ -45,10 +45,11 @@ package final class BodyWriter: Sendable {
             state.pending += size
             return state.pending < Self.highWater && !state.isBlocked
         }
-        eventLoop.execute { [self] in
+        let isTaken = loop.execute { [self] in
             send(piece)
             wrote(size)
         }
+        guard isTaken else { throw CancellationError() }
         guard !mayGoOn else { return }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in

@@ -7,9 +7,11 @@ internal import NIOCore
 
 /// What belongs to one event loop: its clock, timers, randomness, snapshot, connection pools and spans.
 ///
-/// Invariant: everything but `eventLoop` and `index` is touched on the loop only.
+/// Invariant: everything but `eventLoop`, `entrance` and `index` is touched on the loop only.
 final class TransportLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
+    /// For everybody who is not on the loop.
+    let entrance: LoopEntrance
     let index: Int
     let recorder: SpanRecorder
     let shared: SharedState
@@ -65,6 +67,7 @@ final class TransportLoop: @unchecked Sendable {
         shared: SharedState
     ) {
         self.eventLoop = eventLoop
+        entrance = LoopEntrance(to: eventLoop)
         self.index = index
         self.snapshot = snapshot
         self.tls = tls
@@ -161,10 +164,13 @@ final class TransportLoop: @unchecked Sendable {
         if connections.isEmpty { promise.succeed() } else { drained.append(promise) }
     }
 
-    /// Closes what is still open.
+    /// Closes what is still open, and ends the calls that tasks of this process wait for.
+    ///
+    /// Position: after the entrance was closed, so that nothing begins behind it.
     func closeAll() {
         tick()
         for connection in Array(connections.values) { connection.abort() }
+        for owner in timers.owners { owner.loopEnds() }
         for pool in pools.values { pool.retire() }
         pools = [:]
         recent = Array(repeating: nil, count: Self.recentPools)

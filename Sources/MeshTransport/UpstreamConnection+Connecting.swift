@@ -49,7 +49,7 @@ extension UpstreamConnection {
             connect(to: known[...], then: others, timeout: timeout)
             return
         }
-        resolver.resolve(host: host, port: port, now: loop.now, on: loop.eventLoop).assumeIsolated().whenComplete { result in
+        resolver.resolve(host: host, port: port, now: loop.now, on: loop.entrance) { result in
             self.loop.tick()
             switch result {
             case .success(let found): self.connect(to: found[...], then: others, timeout: timeout)

@@ -3,11 +3,12 @@ import MeshExchange
 import MeshModel
 import MeshTelemetry
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MeshTransport
 
-@Suite struct RuntimeTests {
+@Suite(.blocking) struct RuntimeTests {
     @Test func drainingEndsIdleConnectionsAndWaitsForAnswers() async throws {
         let began = Atomic<Bool>(false)
         let goOn = Atomic<Bool>(false)
@@ -57,6 +58,52 @@ import Testing
         await mesh.runtime.drain(within: .milliseconds(50))
         await mesh.runtime.shutDown()
         #expect(try await onThread { busy.sawEnd() })
+    }
+
+    @Test func aCallUnderWayEndsWithTheRuntimeAndNoneBeginsAfterIt() async throws {
+        let began = Atomic<Bool>(false)
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            began.store(true, ordering: .relaxed)
+            _ = socket.sawEnd()
+        }
+        let runtime = try MeshRuntime(MeshUnderTest.configuration([upstream.address], .init()), threads: 2)
+        let call = Task { try await runtime.call("backend", path: "/") }
+        let isUnderWay = try await onThread { eventually { began.load(ordering: .relaxed) } }
+        #expect(isUnderWay)
+        await runtime.shutDown()
+        await #expect(throws: CancellationError.self) { try await call.value }
+        await #expect(throws: CancellationError.self) { try await runtime.call("backend", path: "/") }
+        upstream.stop()
+    }
+
+    /// NIO takes nothing for a loop that has ended: it warns, or in its strict mode stops the process.
+    @Test func whatHandlersHoldMayOutliveTheRuntime() async throws {
+        let began = Atomic<Bool>(false)
+        let held = Guarded<CheckedContinuation<Void, Never>?>(nil)
+        let ended = Atomic<Bool>(false)
+        var options = MeshUnderTest.Options()
+        options.mode = .handler { request in
+            began.store(true, ordering: .relaxed)
+            // Deaf to its cancellation.
+            await withCheckedContinuation { continuation in held.withLock { $0 = continuation } }
+            let read = try? await request.body.collect(upTo: 100)
+            #expect(read == nil)
+            ended.store(true, ordering: .relaxed)
+            return OutboundResponse(status: 200)
+        }
+        let mesh = try await MeshUnderTest.start([], options)
+        let client = try await onThread { () -> RawSocket in
+            let client = try mesh.connect()
+            try client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+            #expect(eventually { held.withLock { $0 != nil } })
+            return client
+        }
+        await mesh.runtime.shutDown()
+        held.withLock { $0 }?.resume()
+        let isOver = try await onThread { eventually { ended.load(ordering: .relaxed) } }
+        #expect(isOver)
+        #expect(try await onThread { client.sawEnd() })
     }
 
     @Test func connectionsAreSpreadOverTheLoops() async throws {
@@ -131,7 +178,7 @@ import Testing
     @Test func aSocketThatWasHandedDownIsUsed() async throws {
         let upstream = try ScriptedUpstream.echo()
         let runtime = try MeshRuntime(MeshUnderTest.configuration([], .init()), threads: 1)
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, streamSocket, 0)
         listen(descriptor, 16)
         let listener = try await runtime.listen(on: .inheritedDescriptor(descriptor), as: .gateway)
         guard case .tcp(_, let port)? = listener.address else {
