@@ -17,19 +17,12 @@ extension RealProcesses {
             """
         }
 
-        /// Made by scripts/setup.
-        private static let python = Programs.checkout.appending(path: ".build/python/bin/python3").path(percentEncoded: false)
-
-        private static func program(_ name: String) -> String {
-            Programs.checkout.appending(path: "Tests/Python/\(name)").path(percentEncoded: false)
-        }
-
         @Test func aProgramWithTheSDKStandsInOneTraceWithTheMesh() throws {
             let mesh = try TestMesh(Self.chain(gateway: ", trace_context: continue", traces: #"otlp_listen: "127.0.0.1:0""#))
             try mesh.up()
             let address = try #require(try mesh.statistics["otlp_address"] as? String)
             let run = try RunningCommand(
-                Self.python, [Self.program("checkout.py"), try mesh.gateway, "http://\(address)"], environment: mesh.environment,
+                Programs.python, [Programs.python("checkout.py"), try mesh.gateway, "http://\(address)"], environment: mesh.environment,
                 folder: mesh.folder
             ).end(within: 60)
             try #require(run.status == 0, "\(run.errors)")
@@ -65,7 +58,7 @@ extension RealProcesses {
             let export = try mesh.mesh("traces", "export", trace, "--format", format, "-o", file)
             try #require(export.status == 0, "\(export.errors)")
             let run = try RunningCommand(
-                python, [program("readers.py"), format, file], environment: mesh.environment, folder: mesh.folder
+                Programs.python, [Programs.python("readers.py"), format, file], environment: mesh.environment, folder: mesh.folder
             ).end(within: 60)
             try #require(run.status == 0, "\(format): \(run.errors)")
             return run.objects
@@ -101,7 +94,8 @@ extension RealProcesses {
         @Test func aCollectorGetsEverySpanOnceItIsThere() throws {
             let environment = ProcessInfo.processInfo.environment
             let collector = try RunningCommand(
-                Self.python, [Self.program("collector.py")], environment: environment, folder: FileManager.default.temporaryDirectory)
+                Programs.python, [Programs.python("collector.py")], environment: environment, folder: FileManager.default.temporaryDirectory
+            )
             defer {
                 collector.signal(SIGINT)
                 _ = collector.end(within: 10)
@@ -152,10 +146,10 @@ extension RealProcesses {
                 return url.path(percentEncoded: false)
             }
             let arguments = [
-                Self.program("collector.py"), try file("one.pem", TestCertificates.one.chain),
+                Programs.python("collector.py"), try file("one.pem", TestCertificates.one.chain),
                 try file("one.key", TestCertificates.one.key),
             ]
-            let collector = try RunningCommand(Self.python, arguments, environment: mesh.environment, folder: mesh.folder)
+            let collector = try RunningCommand(Programs.python, arguments, environment: mesh.environment, folder: mesh.folder)
             defer {
                 collector.signal(SIGINT)
                 _ = collector.end(within: 10)

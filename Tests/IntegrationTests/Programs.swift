@@ -10,5 +10,11 @@ enum Programs {
 
     static let checkout = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// Made by scripts/python.
+    static let python = checkout.appending(path: ".build/python/bin/python3").path(percentEncoded: false)
+
+    /// One of Tests/Python.
+    static func python(_ name: String) -> String { checkout.appending(path: "Tests/Python/\(name)").path(percentEncoded: false) }
+
     static func path(_ name: String) -> String { folder.appending(path: name).path(percentEncoded: false) }
 }
