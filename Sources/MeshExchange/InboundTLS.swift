@@ -18,10 +18,13 @@ package struct CertificateFiles: Hashable, Sendable, Codable {
     package var key: String
     /// The hosts that it is for, `*.example.com` for all directly below; empty for every other one.
     package var names: [String]
+    /// Which files these were when somebody looked, so that others under the same names make another configuration; nil where nobody did.
+    package var stamp: String?
 
-    package init(certificate: String, key: String, names: [String] = []) {
+    package init(certificate: String, key: String, names: [String] = [], stamp: String? = nil) {
         self.certificate = certificate
         self.key = key
         self.names = names
+        self.stamp = stamp
     }
 }

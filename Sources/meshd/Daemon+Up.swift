@@ -66,6 +66,7 @@ extension Daemon {
     /// What is wanted, worked out.
     func applied(_ document: MeshDocument, _ source: Applied.Source, _ adjustments: Deployment.Adjustments) -> Applied {
         let (builds, variables, path) = (builds, variables, source.environment["PATH"])
+        let document = document.stampingCertificates()
         let deployment = Deployment(
             document,
             in: .init(
