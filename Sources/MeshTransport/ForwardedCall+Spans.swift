@@ -283,7 +283,8 @@ extension ForwardedCall {
             span.add(.rpcService, UnsafeRawBufferPointer(rebasing: path[1..<end]))
             span.add(.rpcMethod, UnsafeRawBufferPointer(rebasing: path[(end + 1)...]))
         }
-        if response.length > 0, let field = response.fields.only(.grpcStatus) {
+        // Only with a head that went out: before it, what stands in `response` may be of another attempt, or of another call.
+        if isCommitted, let field = response.fields.only(.grpcStatus) {
             responseBytes.withUnsafeReadableBytes { answer in
                 if let code = FieldValue.decimal(answer[field.value]) { span.add(.rpcGRPCStatusCode, code) }
             }

@@ -2,6 +2,7 @@ import MeshExchange
 import MeshHTTP
 import MeshModel
 import MeshPolicy
+import MeshTelemetry
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
@@ -117,6 +118,24 @@ import Testing
             #expect(cut.trailers?.first(name: "grpc-status") == "4")
             #expect(eventually { reset.withLock { $0 } == [.cancel, .cancel] })
         }
+    }
+
+    /// Calls use the same objects one after the other: what a span says of one is never read from the answer to another.
+    @Test func aCallWithoutAnAnswerKnowsNothingOfTheOneBefore() async throws {
+        let upstream = try ScriptedUpstream.answeringHTTP2 { peer, stream, _ in
+            guard stream == 1 else { return }
+            try peer.sendHeaders(stream, [":status": "200", "content-type": "application/grpc", "grpc-status": "5"], isEnd: true)
+        }
+        let pipeline = TelemetryPipeline(origin: SpanOrigin(instance: InstanceID(high: 1, low: 2), service: "front", tier: "edge"))
+        let recorded = RecordedSpans(pipeline)
+        var options = options
+        options.telemetry = pipeline
+        try await MeshUnderTest.run([upstream.address], options) { mesh in
+            let client = try HTTP2Peer(mesh.connect(), mode: .client)
+            #expect(try client.message(call(client)).headers.first(name: "grpc-status") == "5")
+            #expect(try client.message(call(client, timeout: "500m")).headers.first(name: "grpc-status") == "4")
+        }
+        #expect(recorded.all.filter { $0.kind == .call }.count == 2)
     }
 
     @Test func timeoutsAreReadAndWrittenInTheirUnits() {
