@@ -49,6 +49,8 @@ enum Listener {
     /// One socket takes the connections on the first loop and hands them to all loops in turn, so that the spread is even and a
     /// port that somebody else has is noticed. `AcceptGate` pauses it before descriptors run out; where they do so all the same,
     /// NIO's `AcceptBackoffHandler` does for a second.
+    ///
+    /// What is accepted inherits `TCP_NODELAY` from the listening socket, where NIO sets it.
     static func bind(_ target: ListenTarget, mode: InboundMode, runtime: MeshRuntime) async throws -> any Channel {
         let bootstrap = ServerBootstrap(group: runtime.loops[0].eventLoop, childGroup: runtime.group)
             .serverChannelOption(.backlog, value: backlog)
@@ -58,7 +60,6 @@ enum Listener {
                     try channel.pipeline.syncOperations.addHandler(AcceptCounter(gate: runtime.gate))
                 }
             }
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let loop = runtime.loop(of: channel.eventLoop)
@@ -90,8 +91,7 @@ enum Listener {
 enum PeerCredentials {
     static func of(_ channel: any Channel) -> PeerIdentity {
         guard case .unixDomainSocket? = channel.localAddress else { return .none }
-        let descriptor = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-        guard let descriptor else { return .none }
+        guard let descriptor = SocketDescriptor.of(channel) else { return .none }
         // `struct ucred` is hidden from Swift: pid, uid and gid, 32 bits each.
         var credentials: (pid: Int32, uid: UInt32, gid: UInt32) = (0, 0, 0)
         var length = socklen_t(MemoryLayout.size(ofValue: credentials))

@@ -244,10 +244,9 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     }
 
     private func resetsOnClose() {
-        _ = try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
-            var option = linger(l_onoff: 1, l_linger: 0)
-            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
-        }
+        guard let context, let descriptor = SocketDescriptor.of(context.channel) else { return }
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
 
     // MARK: - Output

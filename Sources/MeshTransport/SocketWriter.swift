@@ -28,8 +28,7 @@ struct SocketWriter {
     init(below channel: any Channel) { self.init(channel, isDirect: false) }
 
     private init(_ channel: any Channel, isDirect: Bool) {
-        let found = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-        descriptor = found ?? -1
+        descriptor = SocketDescriptor.of(channel) ?? -1
         self.isDirect = isDirect && descriptor >= 0
     }
 

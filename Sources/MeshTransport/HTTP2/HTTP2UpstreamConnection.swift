@@ -39,8 +39,7 @@ final class HTTP2UpstreamConnection: HTTP2Channel, @unchecked Sendable {
 
     /// Speaks HTTP/2 on a channel that stands.
     func begin(on channel: any Channel) throws {
-        let found = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-        descriptor = found ?? -1
+        descriptor = SocketDescriptor.of(channel) ?? -1
         let codec = NIOHTTP2Handler(
             mode: .client, frameDelegate: self,
             connectionConfiguration: HTTP2Limits.connection(
