@@ -24,6 +24,8 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// Pieces of the body come without the framing of HTTP/1.1, and trailers, as field lines, beside them.
     var bodyIsData = false
     var requestTrailers: ByteBuffer?
+    /// While the request begins: what was read with its head goes on with a piece of its body.
+    var isBodyAtHand = false
     /// A call of gRPC: its deadline covers all of it, and its errors travel in trailers.
     var isGRPC = false
     /// Of the client, for forwarding fields at the edge.
@@ -151,6 +153,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         receivedBytes = 0
         deliveredBytes = 0
         requestTrailers = nil
+        isBodyAtHand = false
         isGRPC = false
         responseTrailers = nil
     }
@@ -237,6 +240,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// Sends the head and what is at hand of the body.
     private func sendRequest(on connection: UpstreamStream) {
         guard let destination, let attempt else { return }
+        loop.headOwner?.writeHead()
         loop.requestOutput.clear()
         RequestWriter.write(self, attempt: attempt, to: destination, into: &loop.requestOutput)
         var rest = replay.pieces
@@ -255,7 +259,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             if requestEnded { rest.append(lastChunk) }
         }
         isStreaming = true
-        connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
+        if isBodyAtHand, rest.isEmpty, !requestEnded {
+            connection.sendHeadWithBody()
+        } else {
+            connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
+        }
         guard upstream === connection else { return }
         if requestEnded { perform(exchange!.requestSent(now: loop.now)) }
         if sourceIsPaused, connection.isWritable { resumeSource() }

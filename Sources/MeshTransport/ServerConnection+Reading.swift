@@ -10,7 +10,11 @@ extension ServerConnection {
     func process(_ input: ByteBuffer) {
         var bytes = input
         isProcessing = true
-        defer { isProcessing = false }
+        defer {
+            // A body that could not be used as it came does not hold up its head.
+            loop.headOwner?.writeHead()
+            isProcessing = false
+        }
         while bytes.readableBytes > 0 {
             switch reading {
             case .head:
@@ -57,7 +61,9 @@ extension ServerConnection {
                 return false
             }
             call.requestBytes = bytes.readSlice(length: length)!
+            call.isBodyAtHand = bytes.readableBytes > 0
             try beginRequest(call)
+            call.isBodyAtHand = false
             return !isClosed
         } catch {
             refuse(error)

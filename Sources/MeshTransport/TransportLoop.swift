@@ -52,6 +52,8 @@ final class TransportLoop: @unchecked Sendable {
     var handlerPlacement = HandlerPlacement()
     /// Where requests are put together. Its storage is used again as soon as the socket has taken what was written.
     var requestOutput = ByteBuffer()
+    /// Whose head lies in `requestOutput` until the first piece of its body joins it, before the source's present read is used up.
+    var headOwner: UpstreamConnection?
     /// The same for responses; `outputOwner` is the connection whose answer lies in it and was not written yet.
     var responseOutput = ByteBuffer()
     unowned(unsafe) var outputOwner: ServerConnection?

@@ -131,13 +131,38 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
         requestWritten = true
     }
 
-    /// A piece of the body as it stands on the wire.
-    override func sendBody(_ bytes: ByteBuffer) {
-        guard let context else { return }
-        writer.write(bytes, context)
+    override func sendHeadWithBody() { loop.headOwner = self }
+
+    /// Sends a head that still waits for its body.
+    func writeHead() {
+        guard loop.headOwner === self else { return }
+        loop.headOwner = nil
+        send(loop.requestOutput, rest: [], isEnd: requestEnded)
     }
 
-    override func sendEnd() { requestEnded = true }
+    /// A piece of the body as it stands on the wire.
+    override func sendBody(_ bytes: ByteBuffer) {
+        guard loop.headOwner === self else {
+            if let context { writer.write(bytes, context) }
+            return
+        }
+        loop.headOwner = nil
+        if bytes.readableBytes <= ForwardedCall.joinedBody {
+            loop.requestOutput.writeImmutableBuffer(bytes)
+            send(loop.requestOutput, rest: [], isEnd: requestEnded)
+        } else {
+            send(loop.requestOutput, rest: [bytes], isEnd: requestEnded)
+        }
+    }
+
+    override func sendEnd() {
+        writeHead()
+        requestEnded = true
+    }
+
+    private func discardHead() {
+        if loop.headOwner === self { loop.headOwner = nil }
+    }
 
     // MARK: - Reading, paused from the other side
 
@@ -151,6 +176,7 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
 
     override func abandon(drains: Bool) {
         call = nil
+        discardHead()
         // A connection that is being made is of use to the next call.
         if case .connecting = phase { return }
         guard drains, requestEnded, keepsAlive, responseBegan, case .leased = phase else {
@@ -219,6 +245,7 @@ final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, Removable
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
         loop.tick()
+        discardHead()
         let phase = phase
         self.phase = .closed
         loop.removeTimer(self)

@@ -22,6 +22,9 @@ class UpstreamStream: LoopTimed, @unchecked Sendable {
     func lease(to call: ForwardedCall) { preconditionFailure("a protocol begins exchanges") }
     /// Sends the head, as HTTP/1.1 writes it, with what of the body is at hand.
     func send(_ head: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) { preconditionFailure("a protocol sends heads") }
+    /// Sends the head that lies in the loop's output together with the piece of body that the source is about to hand over, which
+    /// spares a system call.
+    func sendHeadWithBody() { send(loop.requestOutput, rest: [], isEnd: false) }
     func sendBody(_ bytes: ByteBuffer) { preconditionFailure("a protocol sends bodies") }
     func sendEnd() { preconditionFailure("a protocol ends messages") }
     func setReadPaused(_ isPaused: Bool) { preconditionFailure("a protocol can be slowed down") }
