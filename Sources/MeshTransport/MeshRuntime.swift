@@ -130,7 +130,7 @@ package final class MeshRuntime: Sendable {
             defer { state.listeners = [] }
             return state.listeners
         }
-        for listener in listeners { try? await listener.close() }
+        await stopAccepting(listeners)
         let ended = loops.map { loop -> EventLoopFuture<Void> in
             let promise = loop.eventLoop.makePromise(of: Void.self)
             loop.entrance.execute { loop.drain(promise) }
@@ -145,6 +145,14 @@ package final class MeshRuntime: Sendable {
             limit.succeed()
         }
         try? await limit.futureResult.get()
+    }
+
+    /// Closes listeners, but not what they have accepted already: on its way to its loop and back a connection is closed with them.
+    private func stopAccepting(_ listeners: [any Channel]) async {
+        for listener in listeners { try? await listener.setOption(.autoRead, value: false).get() }
+        for loop in loops { try? await loop.eventLoop.submit {}.get() }
+        try? await loops[0].eventLoop.submit {}.get()
+        for listener in listeners { try? await listener.close() }
     }
 
     /// Closes everything, and ends the loops. What tasks still do with requests, bodies and calls of this runtime fails.

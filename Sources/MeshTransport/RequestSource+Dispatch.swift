@@ -33,6 +33,7 @@ extension RequestSource {
             answer(.shed)
             return
         }
+        isAwaited = true
         call.noteOpenSpan()
         switch mode {
         case .gateway: dispatchByRoute(call)

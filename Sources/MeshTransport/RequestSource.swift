@@ -20,6 +20,8 @@ class RequestSource: CallSource, @unchecked Sendable {
     final var answerBegan = false
     /// Of the head that was written.
     final var answeredStatus: Int?
+    /// The present request was taken, and is not answered yet.
+    final var isAwaited = false
     final var isRequestPaused = false
     /// The client's address as text, for forwarding fields; made when first needed.
     final lazy var clientAddress: [UInt8] = Array((remoteAddress ?? "unknown").utf8)
@@ -41,9 +43,17 @@ class RequestSource: CallSource, @unchecked Sendable {
 
     /// - Parameter status: nil for an answer that was broken off. One to a health check does not count.
     final func countAnswer(_ status: Int?) {
+        isAwaited = false
         call?.answeredStatus = status
         guard call?.identity.isRecorded ?? true else { return }
         loop.inbound.answered(status, took: loop.now - received)
+    }
+
+    /// The client went; a request whose answer had not begun counts as given up.
+    final func countLeaving() {
+        guard isAwaited, !answerBegan, call?.identity.isRecorded ?? false else { return }
+        isAwaited = false
+        loop.inbound.callerLeft()
     }
 
     // MARK: - Answers that are made here

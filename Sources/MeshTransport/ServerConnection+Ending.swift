@@ -23,6 +23,7 @@ extension ServerConnection {
         reading = .head
         answerBegan = false
         answerEnded = false
+        idleSince = loop.now
         loop.setTimer(self, due: loop.now + loop.timeouts.idle)
     }
 
@@ -111,13 +112,24 @@ extension ServerConnection {
         (tlsContext ?? context)?.close(promise: nil)
     }
 
-    /// The process is about to end: no further request.
+    /// The process is about to end: no further request, but for one that is on its way.
     func beginDraining() {
         keepsAlive = false
         if reading == .tunnel {
             call?.endTunnel()
         } else if call == nil, handler == nil {
-            close()
+            closeUnlessAsked()
         }
+    }
+
+    /// Ends a connection between two requests, when its client will hardly be sending one just now: the answer to that one would say
+    /// that it was the last, while an end here would lose it.
+    private func closeUnlessAsked() {
+        let quiet = idleSince + Self.quietTime
+        guard quiet > loop.now || hasUnread else {
+            close()
+            return
+        }
+        loop.setTimer(self, due: max(quiet, loop.now + Self.quietTime))
     }
 }

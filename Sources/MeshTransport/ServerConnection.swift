@@ -66,6 +66,10 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     /// Our side was ended, behind what was written; done when the socket has it all.
     var outputEnd: EventLoopFuture<Void>?
 
+    /// Between two requests, or before the first: since when.
+    var idleSince = Instant.zero
+    /// Who has sent nothing for so long is not about to.
+    static let quietTime = Timespan.milliseconds(500)
     /// How long, and how much, is read from a client after the last answer so that it can read that answer.
     static let lingerTime = Timespan.seconds(2)
     /// What is left of a request's body after its answer is read up to this size, so that the connection can go on.
@@ -127,6 +131,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         discardOutput()
         loop.removeTimer(self)
         loop.connectionClosed(self)
+        countLeaving()
         if let handler {
             self.handler = nil
             handler.clientLeft()
@@ -241,6 +246,15 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         // What ends with the connection would look complete after an orderly end.
         if framing == .untilClose || reading == .tunnel { resetsOnClose() }
         abort()
+    }
+
+    /// The client has sent something that was not read yet.
+    var hasUnread: Bool {
+        let count = try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
+            var byte: UInt8 = 0
+            return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        }
+        return count ?? 0 > 0
     }
 
     private func resetsOnClose() {

@@ -58,6 +58,10 @@ enum EdgeMetrics {
                 "inbound.failures", "mesh_requests_failed_total", .counter,
                 "Requests that were answered 5xx, or whose answer was broken off."
             ),
+            (
+                "inbound.abandoned", "mesh_requests_abandoned_total", .counter,
+                "Requests whose callers went before an answer began."
+            ),
             ("inbound.shed", "mesh_requests_shed_total", .counter, "Requests that were turned away, since there were too many at once."),
             ("inbound.limit", "mesh_requests_limit", .gauge, "Requests that the instance may work on at once."),
         ]

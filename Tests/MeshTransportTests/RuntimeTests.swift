@@ -2,6 +2,7 @@ import Foundation
 import MeshExchange
 import MeshModel
 import MeshTelemetry
+import NIOCore
 import Synchronization
 import TestSupport
 import Testing
@@ -38,6 +39,35 @@ import Testing
             #expect(field("connection", answer.head) == "close")
         }
         await drained
+        await mesh.runtime.shutDown()
+    }
+
+    @Test func aRequestThatIsOnItsWayWhenADrainBeginsIsAnswered() async throws {
+        let mesh = try await MeshUnderTest.start([try ScriptedUpstream.echo().address])
+        let loops = mesh.runtime.loops
+        let (used, fresh) = try await onThread { () -> (RawSocket, RawSocket) in
+            let used = try mesh.connect()
+            try used.send("GET /-/healthy HTTP/1.1\r\nhost: a\r\n\r\n")
+            _ = try used.receiveMessage()
+            let fresh = try mesh.connect()
+            #expect(eventually { (try? loops.map { loop in try loop.eventLoop.submit { loop.connections.count }.wait() }) == [2] })
+            return (used, fresh)
+        }
+        try await onThread {
+            // On the loop, so that nothing is read before the drain begins.
+            let drained = try loops[0].eventLoop.submit {
+                for client in [used, fresh] { try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n") }
+                let drained = loops[0].eventLoop.makePromise(of: Void.self)
+                loops[0].drain(drained)
+                return drained.futureResult
+            }.wait()
+            for client in [used, fresh] {
+                let answer = try client.receiveMessage()
+                #expect(status(answer.head) == 200 && field("connection", answer.head) == "close")
+                #expect(client.sawEnd())
+            }
+            try drained.wait()
+        }
         await mesh.runtime.shutDown()
     }
 

@@ -285,6 +285,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         guard connection != nil else { return }
         connection = nil
         unread = []
+        countLeaving()
         if let handler {
             self.handler = nil
             handler.clientLeft()
