@@ -12,6 +12,8 @@ package struct ControlSession: Sendable {
         /// A connection that lasted so long proves that the daemon is well: the next loss starts with `firstRetry` again.
         package var provenAfter = Timespan.seconds(10)
         package var statisticsEvery = Timespan.seconds(1)
+        /// As long as there is nothing new in them.
+        package var quietStatisticsEvery = Timespan.seconds(5)
 
         package init() {}
     }
@@ -26,7 +28,7 @@ package struct ControlSession: Sendable {
         /// Install it, and say `configurationInstalled` or `configurationRefused`.
         package var install: ConfigurationMessage?
         package var drain: Drain?
-        /// Collect the counters, and send them.
+        /// Collect the counters, and say `statisticsCollected`.
         package var reportStatistics = false
         /// When to say `timerFired`; nil for never. The full truth after each event.
         package var wakeAt: Instant?
@@ -46,6 +48,8 @@ package struct ControlSession: Sendable {
     private var hello: Hello
     private var health: Health?
     private var isStopping = false
+    /// What this connection has been told last.
+    private var told: (statistics: InstanceStatistics, at: Instant)?
     /// Connections lost or not made in a row.
     private var failures = 0
     private let timing: Timing
@@ -72,6 +76,7 @@ package struct ControlSession: Sendable {
     package mutating func connected(now: Instant) -> Effects {
         guard state == .connecting else { return effects() }
         state = .connected(since: now, statisticsAt: now + timing.statisticsEvery)
+        told = nil
         return effects {
             $0.send = [.hello(hello)]
             if let health { $0.send.append(.health(health)) }
@@ -113,6 +118,13 @@ package struct ControlSession: Sendable {
         guard health != self.health else { return effects() }
         self.health = health
         return said(.health(health))
+    }
+
+    /// Those that are as they were are said again only now and then: an instance that nobody calls costs the daemon next to nothing.
+    package mutating func statisticsCollected(_ statistics: InstanceStatistics, now: Instant) -> Effects {
+        if let told, told.statistics == statistics, now - told.at < timing.quietStatisticsEvery { return effects() }
+        told = (statistics, now)
+        return said(.statistics(statistics))
     }
 
     /// Draining began. The connection stays, so that the last spans are still carried.

@@ -81,7 +81,9 @@ final class ControlClient: @unchecked Sendable {
         if effects.connect { connect() }
         if let configuration = effects.install { install(configuration) }
         if let drain = effects.drain { owner?.drain(drain) }
-        if effects.reportStatistics, let owner { _ = write(.statistics(owner.statistics())) }
+        if effects.reportStatistics, let owner {
+            perform(session.statisticsCollected(owner.statistics(), now: HostClock.now()))
+        }
     }
 
     private func setTimer(_ wakeAt: Instant?) {

@@ -107,6 +107,22 @@ import Testing
         #expect(!session.timerFired(now: wakeAt).reportStatistics)
     }
 
+    @Test mutating func `statistics that say nothing new are sent seldom`() throws {
+        connect()
+        let some = InstanceStatistics(counters: ["inbound.requests": 1])
+        let more = InstanceStatistics(counters: ["inbound.requests": 2])
+        #expect(session.statisticsCollected(some, now: now).send == [.statistics(some)])
+        #expect(session.statisticsCollected(some, now: now + .seconds(1)).send.isEmpty)
+        #expect(session.statisticsCollected(more, now: now + .seconds(2)).send == [.statistics(more)])
+        #expect(session.statisticsCollected(more, now: now + .seconds(6)).send.isEmpty)
+        #expect(session.statisticsCollected(more, now: now + .seconds(7)).send == [.statistics(more)])
+        // A daemon that is new knows none.
+        let wakeAt = try #require(session.disconnected(now: now, random: &random).wakeAt)
+        _ = session.timerFired(now: wakeAt)
+        _ = session.connected(now: wakeAt)
+        #expect(session.statisticsCollected(more, now: now + .seconds(8)).send == [.statistics(more)])
+    }
+
     @Test mutating func `health is said only when it changes`() {
         connect()
         #expect(session.healthChanged(to: Health(ready: true)).send == [.health(Health(ready: true))])
