@@ -165,10 +165,12 @@ let package = Package(
             "MeshCommandTests",
             ["mesh", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshModel", "MeshPolicy", "MeshSimulation", argumentParser]),
         tests("ArchitectureTests", []),
+        program("fake-version", in: "Tests/FakeVersion", ["MeshSidecar"]),
         tests(
             "IntegrationTests",
             [
-                "Curl", "MeshAdminAPI", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders", "catalog", "customers", "relay", "ledger",
+                "Curl", "MeshAdminAPI", "MeshSupervision", "fake-version", "mesh", "meshd", "mesh-shim", "edge-gateway", "orders",
+                "catalog", "customers", "relay", "ledger",
                 "inventory", "crm", "echo",
             ]),
     ]

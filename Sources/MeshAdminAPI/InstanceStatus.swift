@@ -25,6 +25,12 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
     package var lastErrorLine: String?
     /// Seconds until the next try, while `state` is `crash_loop`.
     package var nextRestartIn: Double?
+    /// Of the calls' and routes' rules that it follows; nil while it follows none.
+    package var revision: UInt64?
+    /// Nil where it is not in touch with the daemon.
+    package var rules: InstanceRules?
+    /// Why it does not follow those that it was told last.
+    package var refusal: String?
 
     package init(
         service: String, tier: String, instance: String, instanceID: String? = nil, version: String? = nil, state: InstanceState,
@@ -60,6 +66,7 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
         case lastExit = "last_exit"
         case lastErrorLine = "last_error_line"
         case nextRestartIn = "next_restart_in_s"
+        case revision, rules, refusal
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -80,7 +87,20 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
         try container.encode(lastExit, forKey: .lastExit)
         try container.encode(lastErrorLine, forKey: .lastErrorLine)
         try container.encode(nextRestartIn, forKey: .nextRestartIn)
+        try container.encode(revision, forKey: .revision)
+        try container.encode(rules, forKey: .rules)
+        try container.encode(refusal, forKey: .refusal)
     }
+}
+
+/// Which rules for calls and routes an instance follows.
+package enum InstanceRules: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Those that it was told last.
+    case current
+    /// Earlier ones: it has not answered yet.
+    case old
+    /// Earlier ones: it can't follow the new ones.
+    case refused
 }
 
 /// Where an instance stands in its life.

@@ -22,7 +22,7 @@ package struct UpRequest: Hashable, Sendable, Codable {
 
 /// One line of the stream that `POST /v1/up` answers with, told apart by the key `event`.
 ///
-/// A stream holds any number of the first six in the order of their happening and ends with exactly one `finished` or
+/// A stream holds any number of the first seven in the order of their happening and ends with exactly one `finished` or
 /// `failed`; after `failed` everything that this `up` had started is stopped again.
 package enum UpEvent: Hashable, Sendable {
     /// mesh.yaml was read and checked by the daemon.
@@ -33,6 +33,8 @@ package enum UpEvent: Hashable, Sendable {
     case change(ServiceChange)
     /// Where a tier stands, sent anew whenever a count in it changes.
     case tier(TierProgress)
+    /// A share of a service's calls goes to a new version of it from now on.
+    case stage(RolloutStage)
     case warning(Notice)
     case finished(UpResult)
     case failed(UpFailure)
@@ -81,6 +83,25 @@ package enum UpEvent: Hashable, Sendable {
             self.service = service
             self.action = action
             self.reason = reason
+        }
+    }
+
+    package struct RolloutStage: Hashable, Sendable, Codable {
+        package var service: String
+        /// Of its calls, from 0 to 1.
+        package var share: Double
+        /// From 1.
+        package var step: Int
+        package var steps: Int
+        /// For how long at least.
+        package var seconds: Double
+
+        package init(service: String, share: Double, step: Int, steps: Int, seconds: Double) {
+            self.service = service
+            self.share = share
+            self.step = step
+            self.steps = steps
+            self.seconds = seconds
         }
     }
 
@@ -175,7 +196,7 @@ package struct UpFailure: Error, Hashable, Sendable, Codable {
 
 extension UpEvent: Codable {
     private enum CodingKeys: String, CodingKey { case event }
-    private enum Kind: String, Codable { case check, control, change, tier, warning, finished, failed }
+    private enum Kind: String, Codable { case check, control, change, tier, stage, warning, finished, failed }
 
     package init(from decoder: any Decoder) throws {
         self =
@@ -184,6 +205,7 @@ extension UpEvent: Codable {
             case .control: .control(try ControlResult(from: decoder))
             case .change: .change(try ServiceChange(from: decoder))
             case .tier: .tier(try TierProgress(from: decoder))
+            case .stage: .stage(try RolloutStage(from: decoder))
             case .warning: .warning(try Notice(from: decoder))
             case .finished: .finished(try UpResult(from: decoder))
             case .failed: .failed(try UpFailure(from: decoder))
@@ -197,6 +219,7 @@ extension UpEvent: Codable {
             case .control(let value): (.control, value)
             case .change(let value): (.change, value)
             case .tier(let value): (.tier, value)
+            case .stage(let value): (.stage, value)
             case .warning(let value): (.warning, value)
             case .finished(let value): (.finished, value)
             case .failed(let value): (.failed, value)

@@ -100,7 +100,7 @@ extension Schema {
             .canary, "The steps of a canary.",
             [
                 Key("steps", .list(of: .share), required: true, "Shares of the calls, one after the other."),
-                Key("pause", .duration, standard: "1m", "How long each step lasts."),
+                Key("pause", .duration, standard: "1m", "How long each step lasts; twice as long where too few calls come to compare."),
             ]),
     ]
 

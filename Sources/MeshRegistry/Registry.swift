@@ -66,7 +66,10 @@ package struct Registry: Sendable {
         entries.values.filter { $0.service == service }.sorted { $0.replica < $1.replica }.map(\.endpoint)
     }
 
-    private func hasPeer(_ entry: Entry) -> Bool { entries.values.contains { $0.service == entry.service && $0.replica != entry.replica } }
+    /// Another that takes calls.
+    private func hasPeer(_ entry: Entry) -> Bool {
+        entries.values.contains { $0.service == entry.service && $0.replica != entry.replica && !$0.endpoint.draining }
+    }
 
     package func entry(replica: String) -> Entry? { entries[replica] }
 }

@@ -94,6 +94,13 @@ package struct ReplicaSpec: Hashable, Sendable, Codable {
         return service == wanted.service && tier == wanted.tier && version == wanted.version ? nil : "another place in the mesh"
     }
 
+    /// Whether the two would do the same: one may be the other, started anew.
+    package func isSameVersion(as other: ReplicaSpec) -> Bool {
+        var same = self
+        same.generation = other.generation
+        return same.mayGoOn(as: other)
+    }
+
     private var programName: String { arguments.first?.split(separator: "/").last.map(String.init) ?? "it" }
 }
 
@@ -127,6 +134,7 @@ package struct ReplicaSnapshot: Hashable, Sendable {
     package var specification: ReplicaSpec
     /// Since when it has been ready; nil if it is not.
     package var readySince: Instant?
+    package var admission = Admission.all
     /// A start failed, or it began to crash in a loop, since it was last asked for.
     package var hasFailed: Bool
 

@@ -11,6 +11,8 @@ package struct StoredReplica: Hashable, Sendable, Codable {
     package var addresses: [SocketAddress]
     /// Nil where an older daemon wrote it.
     package var past: ReplicaMachine.Past?
+    /// Nil where an older daemon wrote it.
+    package var admission: Admission?
 
     package func save(to folder: InstanceFolder) throws(SystemError) {
         let encoder = JSONEncoder()

@@ -5,7 +5,7 @@ package struct RolloutPolicy: Hashable, Sendable, Codable {
     package enum Strategy: Hashable, Sendable, Codable {
         /// A few at a time, within `maxSurge` and `maxUnavailable`.
         case rolling
-        /// All old ones go before the first new one starts.
+        /// All old ones end before the first new one starts; requests wait meanwhile.
         case recreate
         /// All new ones start beside the old ones and get no calls until all are healthy; then they get all.
         case blueGreen

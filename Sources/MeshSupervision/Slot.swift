@@ -18,6 +18,7 @@ final class Slot {
     var timer: Task<Void, any Error>?
     var timerFor: Instant?
     var probes: [ReplicaMachine.Role: Task<Void, Never>] = [:]
+    var admission: Admission
     var instance: InstanceID?
     var processID: Int32?
     var processStartTime: Int64?
@@ -36,6 +37,7 @@ final class Slot {
         self.folder = folder
         running = stored?.running
         addresses = stored?.addresses ?? []
+        admission = stored?.admission ?? .all
         machine = ReplicaMachine(
             probes: spec.probes, restart: spec.restart, stopGrace: spec.stopGrace, launchTimeout: launchTimeout,
             past: stored?.past ?? ReplicaMachine.Past())
@@ -105,6 +107,7 @@ final class Slot {
             restarts: machine.restarts, failures: machine.failures, isOutdated: isOutdated,
             specification: processID == nil ? spec : running ?? spec, hasFailed: startHasFailed)
         snapshot.version = version
+        snapshot.admission = admission
         snapshot.readySince = readySince
         snapshot.instance = instance
         snapshot.processID = processID

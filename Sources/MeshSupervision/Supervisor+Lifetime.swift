@@ -53,6 +53,7 @@ extension Supervisor {
         apply(slot.machine.stopRequested(SystemClock.now()), to: slot)
         // One that is in its grace already isn't told to stop again.
         if atOnce { slot.client?.send(.signal(SIGKILL)) }
+        FaultPoint.stopSent.passed()
         // The shim kills after the grace, the machine two seconds later.
         let deadline = SystemClock.now() + slot.spec.stopGrace + .seconds(Int64(6))
         let stopped = await wait(until: deadline) { $0[replica].map { $0 !== slot || !$0.machine.mayLive } ?? true }
@@ -65,6 +66,7 @@ extension Supervisor {
         }
         slot.letGo()
         if !stopped { await endByForce(slot) }
+        FaultPoint.shimEnded.passed()
         for path in [
             slot.folder.shimSocket, slot.folder.serviceSocket, slot.folder.standardOutput, slot.folder.standardError, slot.folder.wanted,
             slot.folder.specification,
@@ -72,6 +74,7 @@ extension Supervisor {
             Files.remove(path)
         }
         for case .unix(let path) in slot.addresses { Files.remove(path) }
+        FaultPoint.replicaRemoved.passed()
         slots[replica] = nil
         slot.isBusy = false
         tellWatchers()

@@ -58,6 +58,7 @@ extension Supervisor {
                 executable: configuration.shimExecutable, folder: slot.folder, listeners: slot.listeners,
                 environment: slot.spec.environment, stopGrace: slot.spec.stopGrace, logs: configuration.logs)
             slot.sockets = []
+            FaultPoint.shimLaunched.passed()
             guard let state = await follow(client, slot) else { return .failure(slot.machine.reason ?? "its shim ended at once") }
             return .shim(state)
         } catch {
@@ -202,9 +203,11 @@ extension Supervisor {
             apply(slot.machine.startFailed(failure, SystemClock.now()), to: slot)
         } else {
             save(slot)
+            FaultPoint.specificationWritten.passed()
             do { try slot.client?.start(with: variables) } catch {
                 apply(slot.machine.startFailed("\(error)", SystemClock.now()), to: slot)
             }
+            FaultPoint.startSent.passed()
         }
     }
 

@@ -53,14 +53,18 @@ package actor Supervisor {
     /// Starts a replica, or keeps it: one that runs stays as it is until `restart`, and is `isOutdated` if the specification differs.
     ///
     /// The listening sockets are bound before this returns.
-    package func start(_ spec: ReplicaSpec) async throws(StartError) {
+    ///
+    /// - Parameter admission: of a replica that is new; one that there is keeps its own.
+    package func start(_ spec: ReplicaSpec, admission: Admission = .all) async throws(StartError) {
         if let problem = InstanceFolder.problem(withReplicaName: spec.replica) { throw .invalid(problem) }
         await wait(until: .distantFuture) { $0[spec.replica]?.isBusy != true }
         if slots[spec.replica] == nil {
             let folder = self.folder(spec.replica)
             do { try folder.make() } catch { throw .system(error) }
+            FaultPoint.folderMade.passed()
             let stored = StoredReplica.load(from: folder)
             let slot = Slot(spec: spec, stored: stored, folder: folder, launchTimeout: configuration.launchTimeout)
+            slot.admission = admission
             try await open(slot, wanted: true)
         }
         guard let slot = slots[spec.replica] else { return }
@@ -72,7 +76,19 @@ package actor Supervisor {
         if slot.client == nil, !slot.machine.mayLive { try await bind(slot) }
         slot.startHasFailed = false
         apply(slot.machine.startRequested(SystemClock.now()), to: slot)
+        // Before anything lives: the start is a task of its own, so that nothing can live that nobody knows of.
         save(slot)
+        FaultPoint.replicaSaved.passed()
+    }
+
+    /// Writes down which calls these replicas get; telling callers is for others.
+    package func admit(_ replicas: [String], to admission: Admission) {
+        for replica in replicas {
+            guard let slot = slots[replica], slot.admission != admission else { continue }
+            slot.admission = admission
+            save(slot)
+        }
+        FaultPoint.admissionSaved.passed()
     }
 
     /// Ends what runs and starts it anew, from the specification that is wanted now.
@@ -267,7 +283,7 @@ package actor Supervisor {
     func save(_ slot: Slot) {
         let stored = StoredReplica(
             running: slot.running ?? slot.spec, wanted: slot.spec, isWanted: slot.machine.isWanted, addresses: slot.addresses,
-            past: slot.machine.past)
+            past: slot.machine.past, admission: slot.admission)
         do { try stored.save(to: slot.folder) } catch { slot.machine.reason = slot.machine.reason ?? "\(error)" }
     }
 }

@@ -84,7 +84,8 @@ struct ServiceSummary {
             let count = instances.count { $0.state == state }
             if count > 0 { return count == wanted ? text : "\(text) (\(count))" }
         }
-        return "ok"
+        let behind = instances.count { $0.rules == .old || $0.rules == .refused }
+        return behind == 0 ? "ok" : "old rules" + (behind == wanted ? "" : " (\(behind))")
     }
 
     var style: Style {
@@ -94,7 +95,9 @@ struct ServiceSummary {
 
     /// How the last failing instance ended, with the last thing it said.
     var trouble: String? {
-        instances.first { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }?.ending
+        let failing = instances.first { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }
+        return failing?.ending
+            ?? instances.first { $0.refusal != nil }.map { DisplayWidth.printable("\($0.instance) refuses its rules: \($0.refusal ?? "")") }
     }
 
     private func joined(_ values: [String?]) -> String {

@@ -40,6 +40,9 @@ package struct UpProgress: Sendable {
         case .tier(let progress):
             TierLines.merge(progress, into: &tiers)
             return settle([])
+        case .stage(let stage):
+            let share = "\(Int((stage.share * 100).rounded()))% of the calls for \(Quantities.seconds(stage.seconds))"
+            return settle([TierLines.step("canary", "\(stage.service): \(share) (step \(stage.step) of \(stage.steps))")])
         case .warning(let notice):
             return settle(TierLines.notice(notice))
         case .finished(let result):

@@ -23,7 +23,7 @@ struct ChangeSession {
                     switch event {
                     case .finished: hasFailed = false
                     case .failed: hasFailed = true
-                    case .check, .control, .change, .tier, .warning: break
+                    case .check, .control, .change, .tier, .stage, .warning: break
                     }
                     console.show(progress.apply(event))
                     return .goOn

@@ -66,7 +66,7 @@ struct UpSession {
                 case .check, .control: return .goOn
                 case .finished: outcome = .ready
                 case .failed: outcome = .failed
-                case .change, .tier, .warning: break
+                case .change, .tier, .stage, .warning: break
                 }
                 console.show(drawn.withLock { $0.apply(event) })
                 return .goOn

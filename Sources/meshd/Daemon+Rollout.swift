@@ -19,8 +19,16 @@ extension Daemon {
         var startError: StartError?
     }
 
-    /// A canary is judged, and a service that hangs is noticed, this often.
+    /// What is remembered of a rollout under way beside what can be seen of its replicas.
+    private struct Run {
+        var rollout: Rollout
+        var traffic = RolloutTraffic()
+        var started: Set<String> = []
+    }
+
+    /// A service that hangs is noticed this often.
     private static let lookEvery = Timespan.seconds(1)
+    private static let longestGathering = Timespan.milliseconds(50)
     /// For callers to say that they know of a change; one that does not answer must not hold up the others.
     private static let longestNotice = Timespan.seconds(1)
 
@@ -28,28 +36,37 @@ extension Daemon {
     ///
     /// - Parameter isReturn: what is wanted has served before: it need not be tried out, and what it replaces is not worth keeping.
     /// - Throws: `RolloutFailure`, with the old replicas serving as far as the policy allows; `CancellationError`.
-    func rollOut(_ group: ReplicaGroup, isReturn: Bool = false) async throws {
+    func rollOut(
+        _ group: ReplicaGroup, isReturn: Bool = false, tell: @escaping @Sendable (UpEvent) -> Void = { _ in }
+    ) async throws {
+        let before = await supervisor.snapshot().filter(group.has)
         var policy = group.policy
         if isReturn { (policy.strategy, policy.maxSurge) = (.rolling, .count(group.wanted)) }
-        var rollout = Rollout(wanted: group.wanted, policy: policy)
-        var started: Set<String> = []
-        for replica in await supervisor.snapshot() where group.has(replica) && isCurrent(replica, in: group) {
-            try await start(replica.replica, of: group)
-        }
+        var run = Run(rollout: Rollout(wanted: group.wanted, policy: policy, isNewVersion: !isReturn && isNewVersion(of: group, before)))
+        for replica in before where isCurrent(replica, in: group) { try await start(replica.replica, of: group) }
         while true {
             try Task.checkCancellation()
             let seen = await supervisor.changes
             let replicas = await supervisor.snapshot().filter(group.has)
-            switch rollout.decide(replicas.map { describe($0, in: group, started: started) }, SystemClock.now()) {
-            case .done: return
+            let (stage, uncompared) = (run.rollout.stage, run.rollout.uncompared)
+            let decision = run.rollout.decide(replicas.map { describe($0, in: group, &run) }, SystemClock.now())
+            if case .canary = policy.strategy { tellStage(run.rollout, since: stage, uncompared, of: group, tell) }
+            switch decision {
+            case .done:
+                await endTrial(of: group, replicas)
+                FaultPoint.rolloutDone.passed()
+                return
             case .abort(let reason):
-                rollouts.canaries[group.service] = nil
+                await withdraw(replicas.filter { isCurrent($0, in: group) }, of: group)
                 let failed = replicas.first { reason.hasPrefix($0.replica + ": ") }
                 throw RolloutFailure(group: group, replica: failed?.replica, instance: failed?.instance, reason: reason)
             case .proceed(let steps, let wakeAt):
-                for step in steps { try await carryOut(step, for: group, &started) }
+                for step in steps { try await carryOut(step, for: group, &run) }
                 if steps.isEmpty {
                     await supervisor.changed(since: seen, by: min(wakeAt ?? .distantFuture, SystemClock.now() + Self.lookEvery))
+                    // One look at many serves what happens to many in a moment.
+                    try await SystemClock.sleep(
+                        until: SystemClock.now() + min(Self.longestGathering, .microseconds(250) * Int64(replicas.count)))
                 }
             }
         }
@@ -59,74 +76,156 @@ extension Daemon {
         replica.specification.mayGoOn(as: group.spec(replica.replica))
     }
 
-    private func describe(_ replica: ReplicaSnapshot, in group: ReplicaGroup, started: Set<String>) -> Rollout.Replica {
+    /// Whether anything that lives is to be replaced by something else, and not only by another process.
+    private func isNewVersion(of group: ReplicaGroup, _ replicas: [ReplicaSnapshot]) -> Bool {
+        replicas.contains { $0.processID != nil && !$0.specification.isSameVersion(as: group.spec($0.replica)) }
+    }
+
+    private func describe(_ replica: ReplicaSnapshot, in group: ReplicaGroup, _ run: inout Run) -> Rollout.Replica {
+        let isCurrent = isCurrent(replica, in: group)
         let condition: Rollout.Replica.Condition
-        if rollouts.leaving.contains(replica.replica) || replica.state == .draining {
+        if rollouts.paused.contains(replica.replica), !isCurrent {
+            condition = replica.state == .stopped ? .stopped : .stopping
+        } else if rollouts.leaving.contains(replica.replica) || replica.state == .draining {
             condition = .leaving
-        } else if replica.hasFailed || replica.state == .crashLoop || started.contains(replica.replica) && replica.restarts > 1 {
+        } else if replica.hasFailed || replica.state == .crashLoop || run.started.contains(replica.replica) && replica.restarts > 1 {
             condition = .failed(replica.reason ?? replica.lastExit.map { "\($0)" } ?? "it did not get ready")
         } else if let since = replica.readySince {
             condition = .ready(since: since)
+        } else if replica.state == .stopped, !isCurrent {
+            condition = .stopped
         } else {
             condition = replica.state == .starting ? .starting : .unready
         }
+        let traffic = replica.instance.flatMap { instance in
+            run.traffic.of(
+                instance, isNew: isCurrent, told: self.traffic.inbound(of: instance), tells: publisher.connection(of: instance) != nil,
+                now: SystemClock.now())
+        }
         return Rollout.Replica(
-            name: replica.replica, isCurrent: isCurrent(replica, in: group), condition: condition,
-            isHeld: rollouts.held.contains(replica.replica))
+            name: replica.replica, isCurrent: isCurrent, condition: condition, isHeld: rollouts.held.contains(replica.replica),
+            traffic: traffic)
     }
 
-    private func carryOut(_ step: Rollout.Step, for group: ReplicaGroup, _ started: inout Set<String>) async throws {
+    private func tellStage(
+        _ rollout: Rollout, since stage: Rollout.Stage?, _ uncompared: Int, of group: ReplicaGroup,
+        _ tell: @Sendable (UpEvent) -> Void
+    ) {
+        if rollout.uncompared > uncompared {
+            tell(.warning(.init(message: "\(group.label): too few calls came to compare the new version with the old one; it goes on")))
+        }
+        guard let now = rollout.stage, now != stage else { return }
+        tell(
+            .stage(
+                .init(
+                    service: group.label, share: now.share, step: now.step, steps: now.steps,
+                    seconds: max(0, (now.until - SystemClock.now()).seconds))))
+    }
+
+    // MARK: Steps
+
+    private func carryOut(_ step: Rollout.Step, for group: ReplicaGroup, _ run: inout Run) async throws {
         switch step {
         case .start(let count, let held):
             let taken = Set(await supervisor.snapshot().map(\.replica)).union(rollouts.leaving)
             let names = group.freeNames(count, taken: taken)
-            started.formUnion(names)
+            run.started.formUnion(names)
             if held { rollouts.held.formUnion(names) }
-            for name in names { try await start(name, of: group) }
+            for name in names { try await start(name, of: group, admission: held ? .none : .all) }
         case .release(let names):
-            rollouts.held.subtract(names)
-            var changed = false
-            for name in names {
-                guard let replica = await supervisor.snapshot(of: name), replica.state == .ready else { continue }
-                changed = registry.becameReady(Registry.Entry(replica)) || changed
-            }
-            if changed { publish() }
-        case .share(let share):
+            await release(names, in: group)
+        case .share(let share?):
             let current = await supervisor.snapshot().filter { group.has($0) && isCurrent($0, in: group) }
-            rollouts.canaries[group.service] = share.map { .init(share: $0, instances: Set(current.compactMap(\.instance))) }
-            registry.policyChanged()
-            publish()
+            await supervisor.admit(current.filter { !rollouts.held.contains($0.replica) }.map(\.replica), to: .share(share))
+            let canary = RolloutState.Canary(
+                service: group.service, version: group.version, share: share, instances: Set(current.compactMap(\.instance)))
+            if rollouts.setCanary(canary, of: group.label) { revise(andPublish: .sharePublished) }
+            run.traffic.bothServe(from: SystemClock.now())
+        case .share(nil):
+            await endTrial(of: group, await supervisor.snapshot().filter(group.has))
         case .retire(let names):
             rollouts.leaving.formUnion(names)
             for name in names { Task { await retire(name, drain: group.policy.drain) } }
+        case .stop(let names):
+            rollouts.paused.formUnion(names)
+            for name in names {
+                await announce(endOf: name, drain: group.policy.drain)
+                await supervisor.stop(name)
+            }
+        case .startAgain(let names):
+            for name in names { try await start(name, of: group) }
+            rollouts.paused.subtract(names)
         }
     }
 
-    private func start(_ name: String, of group: ReplicaGroup) async throws {
+    private func start(_ name: String, of group: ReplicaGroup, admission: Admission = .all) async throws {
         var spec = group.spec(name)
         spec.program = builds.otherPlace(of: spec.build, at: group.executable, path: spec.environment["PATH"])
         do {
-            try await supervisor.start(spec)
+            try await supervisor.start(spec, admission: admission)
         } catch {
             throw RolloutFailure(group: group, replica: name, reason: "\(error)", startError: error)
         }
     }
 
+    /// From now on these get calls.
+    private func release(_ names: [String], in group: ReplicaGroup) async {
+        await supervisor.admit(names, to: rollouts.canaries[group.label].map { .share($0.share) } ?? .all)
+        rollouts.held.subtract(names)
+        var changed = false
+        for name in names {
+            guard let replica = await supervisor.snapshot(of: name), replica.state == .ready else { continue }
+            changed = registry.becameReady(Registry.Entry(replica)) || changed
+        }
+        if changed { publish() }
+        FaultPoint.releasePublished.passed()
+    }
+
+    /// All replicas get as many calls as any other, and what the next daemon would find says so.
+    private func endTrial(of group: ReplicaGroup, _ replicas: [ReplicaSnapshot]) async {
+        let shared = replicas.filter { if case .share = $0.admission { true } else { false } }
+        if !shared.isEmpty { await supervisor.admit(shared.map(\.replica), to: .all) }
+        if rollouts.setCanary(nil, of: group.label) { revise(andPublish: .sharePublished) }
+    }
+
+    /// What turned out to be no good gets no call more from anybody who has another to turn to.
+    private func withdraw(_ replicas: [ReplicaSnapshot], of group: ReplicaGroup) async {
+        await supervisor.admit(replicas.map(\.replica), to: .none)
+        var changed = rollouts.setCanary(nil, of: group.label)
+        if changed { revise() }
+        for replica in replicas { changed = registry.startedDraining(replica: replica.replica) || changed }
+        if changed { publish() }
+    }
+
+    private func revise(andPublish point: FaultPoint) {
+        revise()
+        publish()
+        point.passed()
+    }
+
     /// Takes one replica out: known to all callers as draining, then told to finish, then ended.
     func retire(_ name: String, drain: Timespan) async {
         rollouts.leaving.insert(name)
-        await supervisor.drain(name)
-        if registry.startedDraining(replica: name) {
-            publish()
-            await callersCaughtUp()
-        }
-        if let instance = await supervisor.snapshot(of: name)?.instance {
-            publisher.connection(of: instance)?.send(.drain(Drain(within: drain)))
-        }
+        await announce(endOf: name, drain: drain)
         await supervisor.remove(name)
         if registry.wentAway(replica: name) { publish() }
         rollouts.held.remove(name)
         rollouts.leaving.remove(name)
+        rollouts.paused.remove(name)
+    }
+
+    /// All callers know of it as draining, those aside who have no other; then it is told to finish.
+    private func announce(endOf name: String, drain: Timespan) async {
+        await supervisor.drain(name)
+        if registry.startedDraining(replica: name) {
+            publish()
+            FaultPoint.drainPublished.passed()
+            await callersCaughtUp()
+        }
+        if let instance = await supervisor.snapshot(of: name)?.instance {
+            publisher.connection(of: instance)?.send(.drain(Drain(within: drain)))
+            FaultPoint.drainSent.passed()
+        }
     }
 
     /// Waits until every instance has said that it knows what it was told last.

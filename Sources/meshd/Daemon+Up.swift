@@ -89,8 +89,10 @@ extension Daemon {
         phase = .starting
         let plan = DeploymentPlan(from: before, previous?.document, to: next, only: labels)
         for change in plan.changes { tell(.change(change)) }
+        if !plan.changes.isEmpty { await instancesReturned() }
         _ = apply(next)
         do {
+            try await agree()
             if labels == nil { await removeUnwanted(next.deployment, before) }
             for wave in next.deployment.waves {
                 try Task.checkCancellation()
@@ -150,7 +152,7 @@ extension Daemon {
         }
         defer { reporting.cancel() }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            for group in groups { tasks.addTask { try await self.rollOut(group) } }
+            for group in groups { tasks.addTask { try await self.rollOut(group, tell: tell) } }
             try await tasks.waitForAll()
         }
         reporting.cancel()

@@ -48,7 +48,7 @@ extension Daemon {
             switch event {
             case .finished(let result): logger.info("\(labels.joined(separator: ", ")): \(result.changed ? "replaced" : "the same build")")
             case .failed(let failure): logger.error("\(failure.service ?? labels.joined(separator: ", ")): \(failure.reason)")
-            case .check, .control, .change, .tier, .warning: break
+            case .check, .control, .change, .tier, .stage, .warning: break
             }
         }
     }

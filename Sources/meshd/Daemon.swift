@@ -40,6 +40,9 @@ actor Daemon {
 
     /// Of rollouts under way.
     var rollouts = RolloutState()
+    /// Instances that an earlier daemon left, and that have not come to this one yet; they are waited for until then.
+    var returning: Set<InstanceID> = []
+    let returnsUntil = SystemClock.now() + Daemon.longestReturn
     let builds: BuildCatalog
     let variables: VariableReader
     var history: DeploymentHistory
@@ -108,7 +111,11 @@ actor Daemon {
             if let snapshot = adoption.snapshot, let process = snapshot.processID {
                 logger.info("\(adoption.replica) is adopted, pid \(process)")
                 // At once, so that nobody is told of a mesh with a part of its replicas.
-                if snapshot.state == .ready { _ = registry.becameReady(Registry.Entry(snapshot)) }
+                rollouts.resume([snapshot])
+                if let instance = snapshot.instance { returning.insert(instance) }
+                if snapshot.state == .ready, !rollouts.held.contains(snapshot.replica) {
+                    _ = registry.becameReady(Registry.Entry(snapshot))
+                }
             }
         }
         if await supervisor.snapshot().contains(where: { $0.processID != nil }) { resume() }
@@ -139,7 +146,10 @@ actor Daemon {
         case .draining:
             changed = registry.startedDraining(replica: replica.replica)
         case .exited:
-            changed = registry.ended(replica: replica.replica, isStartedAgain: replica.state == .starting)
+            let isStartedAgain = replica.state == .starting || rollouts.paused.contains(replica.replica)
+            changed = registry.ended(replica: replica.replica, isStartedAgain: isStartedAgain)
+        case .stopped where rollouts.paused.contains(replica.replica):
+            changed = false
         case .unready, .stopped, .startFailed, .waiting:
             changed = registry.wentAway(replica: replica.replica)
         case .launching, .running, .shimLost:
@@ -164,6 +174,7 @@ actor Daemon {
         switch message {
         case .hello(let hello):
             publisher.connected(connection, hello)
+            returning.remove(hello.instance)
             publish()
         case .acknowledged(let acknowledgement):
             publisher.acknowledged(connection, revision: acknowledgement.revision)
@@ -234,7 +245,10 @@ actor Daemon {
 
     func instances() async -> [InstanceStatus] {
         let usage = await supervisor.usage()
-        return await supervisor.snapshot().map { InstanceStatus($0, usage: usage[$0.replica]) }
+        return await supervisor.snapshot().map { replica in
+            InstanceStatus(
+                replica, usage: usage[replica.replica], listener: replica.instance.flatMap { publisher.listener(of: $0) })
+        }
     }
 
     func statistics() -> MeshStatistics {
@@ -339,7 +353,7 @@ extension ReplicaEvent {
 }
 
 extension InstanceStatus {
-    init(_ replica: ReplicaSnapshot, usage: UsageHistory?) {
+    init(_ replica: ReplicaSnapshot, usage: UsageHistory?, listener: SnapshotPublisher.Listener?) {
         // Why it is not as it should be, where that is not just how it ended; what it said last has a field of its own.
         let reason = replica.reason.flatMap { $0 == replica.lastExit?.description ? nil : $0 }
         self.init(
@@ -350,5 +364,8 @@ extension InstanceStatus {
             restarts: replica.restarts, cpuPercent: usage.map { $0.cpuPercent ?? 0 }, rssBytes: usage?.last.map { Int($0.residentBytes) },
             startedAt: replica.startedAt.map(Timestamp.init), lastExit: reason ?? replica.lastExit?.ending,
             lastErrorLine: replica.lastErrorLine, nextRestartIn: replica.nextRestartIn?.seconds)
+        revision = listener?.revision
+        rules = listener.map { $0.isCurrent ? .current : $0.refusal == nil ? .old : .refused }
+        refusal = listener.flatMap { $0.isCurrent ? nil : $0.refusal }
     }
 }

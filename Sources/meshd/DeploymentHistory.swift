@@ -1,5 +1,6 @@
 import Foundation
 import MeshAdminAPI
+import MeshSupervision
 
 /// What was applied with success, the last few times: what `mesh rollback` goes back to, and a daemon that comes back goes on from.
 ///
@@ -47,6 +48,7 @@ struct DeploymentHistory {
         let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         try handle.write(contentsOf: data)
         try handle.close()
+        FaultPoint.historyWritten.passed()
         guard rename(fresh, path) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
     }
 }

@@ -38,7 +38,8 @@ struct ReplicaGroup: Sendable {
         spec.environment["MESH_REPLICA"] = replica
         if let address = address(replica) { spec.listen = [.init(name: "http", address: address)] }
         // With others at hand, callers had better turn to them at once than wait in a queue.
-        spec.listenersOnExit = spec.sharesListeners == true || wanted == 1 ? .hold : .close
+        let isAlone = spec.sharesListeners == true || wanted == 1 || policy.strategy == .recreate
+        spec.listenersOnExit = isAlone ? .hold : .close
         return spec
     }
 

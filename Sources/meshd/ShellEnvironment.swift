@@ -5,7 +5,7 @@ enum ShellEnvironment {
     private static let names: Set<String> = [
         "_", "OLDPWD", "PWD", "SHLVL", "PORT", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "TERM", "COLORTERM", "COLUMNS", "LINES",
         "NO_COLOR", "LS_COLORS", "PS1", "STY", "WINDOW", "WINDOWID", "VTE_VERSION", "INVOCATION_ID", "JOURNAL_STREAM", "MAKEFLAGS",
-        "MAKELEVEL", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR",
+        "MAKELEVEL", "MESH_FAULT_POINT", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR",
     ]
     private static let prefixes = ["TMUX", "SSH_", "TERM_", "XDG_SESSION_", "KITTY_", "ITERM_"]
 

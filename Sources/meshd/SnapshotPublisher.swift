@@ -20,31 +20,46 @@ struct SnapshotPublisher {
         var sent: UInt64?
         /// What it said of the last one: acknowledged, or why not.
         var refusal: String?
+
+        /// It follows what it was told last.
+        var isCurrent: Bool { sent.map { (revision ?? 0) >= $0 } ?? true }
     }
 
     /// The gateway's; see `SnapshotConfiguration.keepKey`.
     var keepKey: String?
     private(set) var listeners: [InstanceConnection: Listener] = [:]
+    private var connections: [InstanceID: InstanceConnection] = [:]
+
+    init(keepKey: String? = nil) { self.keepKey = keepKey }
 
     mutating func connected(_ connection: InstanceConnection, _ hello: Hello) {
         listeners[connection] = Listener(instance: hello.instance, service: hello.service, revision: hello.revision)
+        connections[hello.instance] = connection
     }
 
-    mutating func disconnected(_ connection: InstanceConnection) -> Listener? { listeners.removeValue(forKey: connection) }
+    mutating func disconnected(_ connection: InstanceConnection) -> Listener? {
+        guard let listener = listeners.removeValue(forKey: connection) else { return nil }
+        // It may have come back before its old connection was seen to end.
+        if connections[listener.instance] == connection { connections[listener.instance] = nil }
+        return listener
+    }
 
     mutating func acknowledged(_ connection: InstanceConnection, revision: UInt64, refusal: String? = nil) {
         if refusal == nil { listeners[connection]?.revision = revision }
         listeners[connection]?.refusal = refusal
     }
 
-    func connection(of instance: InstanceID) -> InstanceConnection? { listeners.first { $0.value.instance == instance }?.key }
+    func connection(of instance: InstanceID) -> InstanceConnection? { connections[instance] }
+
+    /// Those that do not follow what they were told last: they have refused it, or not answered yet.
+    var behind: [Listener] { listeners.values.filter { !$0.isCurrent } }
+
+    /// What is known of one; nil where it is not connected.
+    func listener(of instance: InstanceID) -> Listener? { connections[instance].flatMap { listeners[$0] } }
 
     /// Whether every listener has answered to what it was told last.
     var isCaughtUp: Bool {
-        listeners.values.allSatisfy { listener in
-            guard let sent = listener.sent else { return true }
-            return listener.refusal != nil || (listener.revision ?? 0) >= sent
-        }
+        listeners.values.allSatisfy { $0.isCurrent || $0.refusal != nil }
     }
 
     /// What has to be sent now, so that every listener has the snapshot of its service.
@@ -77,6 +92,7 @@ struct SnapshotPublisher {
             }
             if let message = encoded[service] {
                 listeners[connection]?.sent = message.revision
+                listeners[connection]?.refusal = nil
                 messages.append((connection, message))
             }
         }

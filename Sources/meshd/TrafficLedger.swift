@@ -1,6 +1,7 @@
 import MeshAdminAPI
 import MeshExchange
 import MeshModel
+import MeshTransport
 
 /// What instances said of their traffic lately: from it come `mesh edges`, `why` and `stat`, and the metrics.
 ///
@@ -40,9 +41,12 @@ struct TrafficLedger: Sendable {
 
     mutating func left(_ instance: InstanceID) { instances[instance] = nil }
 
-    /// The latest totals of an instance, by name: `inbound.requests`, `inbound.failures`, `inbound.latency.le.<ms>`; nil where it has
-    /// told none.
-    func counters(of instance: InstanceID) -> [String: UInt64]? { instances[instance]?.counters }
+    /// What an instance said last of the requests that came to it; nil where it has said nothing yet.
+    func inbound(of instance: InstanceID) -> RolloutTraffic.Told? {
+        guard let known = instances[instance], let at = known.reports.last?.at, let traffic = InboundTraffic(counters: known.counters)
+        else { return nil }
+        return RolloutTraffic.Told(at: at, traffic: traffic)
+    }
 
     /// What an instance answered in the window: requests per second, and the share of them that it failed, nil without any.
     ///

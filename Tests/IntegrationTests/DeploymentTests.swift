@@ -138,6 +138,27 @@ extension RealProcesses {
             expectNothingLost(load)
         }
 
+        @Test func aPersonIsAskedBeforeWhatServesIsReplaced() throws {
+            let mesh = try replaceable()
+            try mesh.up()
+            let before = try mesh.pids(of: "relay")
+            try mesh.install("relay", build: 1)
+            let no = try mesh.inTerminal("up -d", typing: "n")
+            #expect(no.output.contains("a new build of relay") && no.output.contains("go on? [y/N]"), "\(no.output)\(no.errors)")
+            #expect(no.status == 1 && no.output.contains("nothing was changed"), "\(no.output)")
+            #expect(try mesh.pids(of: "relay") == before)
+            // Without a person, or with the consent given beforehand, nothing is asked.
+            let yes = try mesh.inTerminal("up -d", typing: "y")
+            #expect(yes.status == 0 && yes.output.contains("go on? [y/N]"), "\(yes.output)\(yes.errors)")
+            #expect(try mesh.pids(of: "relay").isDisjoint(with: before))
+            try mesh.install("relay", build: 2)
+            let told = try mesh.inTerminal("up -d --yes", typing: "n")
+            #expect(told.status == 0 && !told.output.contains("go on?"), "\(told.output)")
+            // What is live asks nobody.
+            try mesh.write(yaml(timeout: "9s"))
+            #expect(try mesh.inTerminal("up -d", typing: "n").status == 0)
+        }
+
         @Test func unknownServicesAreNamedWithThoseThatThereAre() throws {
             let mesh = try replaceable()
             try mesh.up()
@@ -170,6 +191,14 @@ extension TestMesh {
         guard rename(fresh.path(percentEncoded: false), place.path(percentEncoded: false)) == 0 else {
             throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
         }
+    }
+
+    /// Runs `mesh` on a terminal of its own (`script` of util-linux), where somebody types a line.
+    func inTerminal(_ arguments: String, typing line: String) throws -> CommandRun {
+        let command = "\"\(Programs.path("mesh"))\" \(arguments) -f \"\(file.path(percentEncoded: false))\""
+        return try RunningCommand(
+            "/bin/sh", ["-c", "printf '\(line)\\n' | script -qec '\(command)' /dev/null"], environment: environment, folder: folder
+        ).end(within: 60)
     }
 
     func expectSuccess(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) throws {

@@ -2,8 +2,9 @@ import Foundation
 
 /// The executables under test, as this build made them.
 enum Programs {
-    /// The folder of the test binary: SwiftPM puts executables beside it.
+    /// The folder of the test binary: SwiftPM puts executables beside it. `MESH_PROGRAMS` names that of another build.
     static let folder: URL = {
+        if let other = ProcessInfo.processInfo.environment["MESH_PROGRAMS"] { return URL(filePath: other) }
         let own = URL(filePath: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0])
         return own.deletingLastPathComponent()
     }()

@@ -19,6 +19,7 @@ final class SteadyLoad: Sendable {
     }
 
     private let isBounded: Bool
+    private let accepted: Set<Int>?
     private let result = Guarded(Result())
     private let workers = DispatchGroup()
     private let isOver = Atomic(false)
@@ -29,7 +30,9 @@ final class SteadyLoad: Sendable {
     /// - Parameters:
     ///   - requests: sent in turn, each on its time whatever becomes of the others.
     ///   - seconds: for how long; nil until `finish`.
-    init(_ requests: [CurlRequest], rate: Int, seconds: Double? = nil, threads: Int = 16) {
+    ///   - accepts: which statuses are well; nil for those of success.
+    init(_ requests: [CurlRequest], rate: Int, seconds: Double? = nil, threads: Int = 16, accepts accepted: Set<Int>? = nil) {
+        self.accepted = accepted
         isBounded = seconds != nil
         let total = seconds.map { Int(Double(rate) * $0) } ?? .max
         let start = ContinuousClock.now
@@ -53,7 +56,7 @@ final class SteadyLoad: Sendable {
             let answer = try TestMesh.client.send(request)
             let latency = ContinuousClock.now - due
             result.withLock {
-                if (200...299).contains(answer.status) {
+                if accepted.map({ $0.contains(answer.status) }) ?? (200...299).contains(answer.status) {
                     $0.answered += 1
                     $0.latencies.append(latency / .seconds(1))
                 } else {

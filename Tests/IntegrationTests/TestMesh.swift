@@ -8,7 +8,7 @@ final class TestMesh {
     let folder: URL
     let file: URL
     let stateFolder: URL
-    private(set) var environment: [String: String]
+    var environment: [String: String]
     private let id = UUID().uuidString
 
     /// - Parameters:

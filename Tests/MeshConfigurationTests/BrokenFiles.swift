@@ -354,8 +354,7 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
                 run: bin/crm
                 sidecar: process
                 on: [host-a]
-                deploy: { strategy: canary }
-            """, "M044 2:1", "M044 7:5", "M044 8:5", "M044 9:15"),
+            """, "M044 2:1", "M044 7:5", "M044 8:5"),
         BrokenFile(
             "a profile that isn't there", "mesh: shop\nprofiles: { dev: {}, prod: {} }\n", "M007 2:1", profile: "prd"),
         BrokenFile("an included file that isn't there", "mesh: shop\ninclude: [more.yaml]\n", "M003 2:11"),

@@ -46,6 +46,17 @@ import Testing
         #expect(!drained && registry.endpoints(of: "crm").map(\.draining) == [false])
     }
 
+    @Test func theLastOfSeveralThatDrainGetsTheCalls() {
+        var registry = Registry()
+        _ = registry.becameReady(entry("inventory-1", instance: 1))
+        _ = registry.becameReady(entry("inventory-2", instance: 2))
+        _ = registry.startedDraining(replica: "inventory-1")
+        let second = registry.startedDraining(replica: "inventory-2")
+        #expect(!second && registry.endpoints(of: "inventory").map(\.draining) == [true, false])
+        let ended = registry.ended(replica: "inventory-2", isStartedAgain: true)
+        #expect(!ended && registry.endpoints(of: "inventory").count == 2)
+    }
+
     @Test func oneOfSeveralIsLeftOutWhileItIsStartedAgain() {
         var registry = Registry()
         _ = registry.becameReady(entry("inventory-1", instance: 1))

@@ -20,8 +20,8 @@ private struct RolloutBench {
     var most = 0
     var fewest = Int.max
 
-    init(wanted: Int, old: Int, policy: RolloutPolicy = RolloutPolicy()) {
-        rollout = Rollout(wanted: wanted, policy: policy)
+    init(wanted: Int, old: Int, policy: RolloutPolicy = RolloutPolicy(), isNewVersion: Bool = true) {
+        rollout = Rollout(wanted: wanted, policy: policy, isNewVersion: isNewVersion)
         replicas = (0..<old).map { .init(name: "orders-\($0 + 1)", isCurrent: false, condition: .ready(since: .zero)) }
     }
 
@@ -67,6 +67,17 @@ private struct RolloutBench {
                 replicas[index].condition = .leaving
                 goneAt[replicas[index].name] = now + drainTime
             }
+        case .stop(let names):
+            for index in replicas.indices where names.contains(replicas[index].name) {
+                replicas[index].condition = .stopping
+                goneAt[replicas[index].name] = now + drainTime
+            }
+        case .startAgain(let names):
+            for index in replicas.indices where names.contains(replicas[index].name) {
+                replicas[index].isCurrent = true
+                replicas[index].condition = .starting
+                readyAt[replicas[index].name] = now + (startTime ?? .seconds(1))
+            }
         }
     }
 
@@ -74,6 +85,9 @@ private struct RolloutBench {
         for index in replicas.indices where replicas[index].condition == .starting {
             guard let due = readyAt[replicas[index].name], now >= due else { continue }
             replicas[index].condition = startTime == nil ? .failed("exit 1 after 0.1s") : .ready(since: now)
+        }
+        for index in replicas.indices where replicas[index].condition == .stopping {
+            if goneAt[replicas[index].name].map({ now >= $0 }) ?? false { replicas[index].condition = .stopped }
         }
         replicas.removeAll { replica in replica.condition == .leaving && goneAt[replica.name].map { now >= $0 } ?? false }
     }
@@ -166,10 +180,17 @@ private struct RolloutBench {
         var bench = RolloutBench(wanted: 2, old: 2, policy: RolloutPolicy(strategy: .recreate))
         var overlapped = false
         bench.run { bench in
-            let old = bench.replicas.contains { !$0.isCurrent && $0.condition != .leaving }
+            let old = bench.replicas.contains { !$0.isCurrent && $0.condition != .stopped }
             overlapped = overlapped || old && bench.current > 0
         }
         #expect(bench.isDone && !overlapped && bench.fewest == 0)
+        #expect(bench.replicas.map(\.name) == ["orders-1", "orders-2"], "in their places")
+    }
+
+    @Test(arguments: [(3, 1), (1, 3)]) func recreateWithAnotherNumber(old: Int, wanted: Int) {
+        var bench = RolloutBench(wanted: wanted, old: old, policy: RolloutPolicy(strategy: .recreate))
+        bench.run()
+        #expect(bench.isDone && bench.current == wanted && bench.replicas.count == wanted)
     }
 
     @Test func blueGreenSwitchesAtOnce() {
@@ -212,6 +233,63 @@ private struct RolloutBench {
         }
     }
 
+    @Test func aNewVersionReplacesNothingBeforeItsTrialIsOver() {
+        var bench = RolloutBench(wanted: 4, old: 4, policy: RolloutPolicy(maxSurge: .count(2)))
+        var shares: [Double] = []
+        bench.run { bench in
+            // Few calls come, so that it takes as long as it may.
+            for index in bench.replicas.indices { bench.replicas[index].traffic = Traffic(requests: 1, covers: .seconds(60)) }
+            if let share = bench.share, shares.last != share { shares.append(share) }
+            guard bench.share != nil else { return }
+            #expect(bench.replicas.count { !$0.isCurrent && $0.condition == .ready(since: .zero) } == 4)
+            #expect(bench.current == 2)
+        }
+        #expect(bench.isDone && bench.share == nil)
+        #expect(shares == [2.0 / 6])
+        #expect(bench.now - Instant(nanoseconds: 1_000_000_000_000) >= .seconds(5))
+        #expect(bench.rollout.uncompared == 1)
+    }
+
+    @Test func aRestartOfTheSameVersionIsNotTriedOut() {
+        var bench = RolloutBench(wanted: 2, old: 2, isNewVersion: false)
+        bench.run { #expect($0.share == nil && !$0.replicas.contains(where: \.isHeld)) }
+        #expect(bench.isDone && bench.fewest == 2)
+    }
+
+    @Test(arguments: [
+        (Traffic(requests: 100, failures: 60, covers: .seconds(9)), "60 of 100 requests failed in the new version, 0 of 400 in the old one")
+    ])
+    func aNewVersionThatDoesWorseEndsItWithTheOldOnesUntouched(traffic: Traffic, reason: String) {
+        for strategy in [RolloutPolicy.Strategy.rolling, .canary(steps: [0.25], pause: .seconds(10))] {
+            var bench = RolloutBench(wanted: 4, old: 4, policy: RolloutPolicy(strategy: strategy))
+            bench.run { bench in
+                guard bench.share != nil else { return }
+                for index in bench.replicas.indices {
+                    bench.replicas[index].traffic = bench.replicas[index].isCurrent ? traffic : Traffic(requests: 100, covers: .seconds(9))
+                }
+            }
+            #expect(bench.abortReason == reason)
+            #expect(bench.replicas.count { !$0.isCurrent && $0.condition == .ready(since: .zero) } == 4)
+        }
+    }
+
+    @Test func aNewVersionThatDoesNotStayReadyEndsIt() {
+        var bench = RolloutBench(wanted: 1, old: 1)
+        bench.run { bench in
+            for index in bench.replicas.indices where bench.replicas[index].isCurrent && bench.share != nil {
+                bench.replicas[index].condition = .unready
+            }
+        }
+        #expect(bench.abortReason == "orders-2: it was ready, and has not been for 10 s")
+    }
+
+    @Test func whereTheOldOnesDoNotServeThereIsNothingToTryOut() {
+        var bench = RolloutBench(wanted: 2, old: 2, policy: RolloutPolicy(strategy: .canary(steps: [0.1], pause: .seconds(60))))
+        for index in bench.replicas.indices { bench.replicas[index].condition = .failed("crash loop") }
+        bench.run(seconds: 30)
+        #expect(bench.isDone && bench.share == nil)
+    }
+
     @Test func itKeepsItsBoundsWhateverHappens() {
         for seed in UInt64(0)..<300 {
             var random = RandomSource(seed: seed)
@@ -233,37 +311,5 @@ private struct RolloutBench {
             let mostAllowed = max(old, wanted + (surge == 0 && min(absent, wanted) == 0 ? 1 : surge))
             #expect(bench.most <= mostAllowed, "seed \(seed)")
         }
-    }
-}
-
-@Suite(.calculating) struct TrafficVerdictTests {
-    private func abortReason(new: Traffic, old: Traffic) -> String? {
-        var rollout = Rollout(wanted: 1, policy: RolloutPolicy())
-        let decision = rollout.decide(
-            [
-                .init(name: "orders-1", isCurrent: false, condition: .ready(since: .zero), traffic: old),
-                .init(name: "orders-2", isCurrent: true, condition: .ready(since: .zero), traffic: new),
-            ], .zero + .milliseconds(1))
-        if case .abort(let reason) = decision { return reason }
-        return nil
-    }
-
-    /// By hand: 10 of 100 against 0 of 100 is pooled 0.05, error 0.0308, z 3.2; 8 of 100 is pooled 0.04, error 0.0277, z 2.9.
-    @Test(arguments: [
-        (100, 10, 100, 0, true), (100, 8, 100, 0, false), (19, 19, 100, 0, false), (20, 20, 100, 0, true), (20, 20, 100, 100, false),
-    ])
-    func failuresCountWhenTheyAreNoChance(requests: Int, failures: Int, oldRequests: Int, oldFailures: Int, aborts: Bool) {
-        let reason = abortReason(
-            new: Traffic(requests: requests, failures: failures), old: Traffic(requests: oldRequests, failures: oldFailures))
-        #expect((reason != nil) == aborts)
-    }
-
-    @Test(arguments: [(300, 40, true), (80, 40, false), (119, 40, false), (120, 40, true), (9, 1, false)])
-    func slownessCountsWhenItIsMuch(milliseconds: Int64, oldMilliseconds: Int64, aborts: Bool) {
-        let reason = abortReason(
-            new: Traffic(requests: 50, failures: 0, p99: .milliseconds(milliseconds)),
-            old: Traffic(requests: 50, failures: 0, p99: .milliseconds(oldMilliseconds)))
-        #expect((reason != nil) == aborts)
-        if aborts { #expect(reason == "p99 is \(milliseconds) ms in the new version, \(oldMilliseconds) ms in the old one") }
     }
 }

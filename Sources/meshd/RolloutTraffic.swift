@@ -1,0 +1,51 @@
+import MeshModel
+import MeshSupervision
+import MeshTransport
+
+/// What the replicas of one service answered since its old and its new ones serve side by side.
+///
+/// Instances tell totals once a second, as long as there is anything new: what counts is the difference to what they had told before. The times of a new replica count
+/// from its first report on, since its first answers pay for empty caches and new connections.
+struct RolloutTraffic: Sendable {
+    struct Told: Sendable {
+        var at: Instant
+        var traffic: InboundTraffic
+    }
+
+    private var began: Instant?
+    private var before: [InstanceID: InboundTraffic] = [:]
+    private var warmedUp: [InstanceID: InboundTraffic] = [:]
+
+    /// Later calls change nothing.
+    mutating func bothServe(from now: Instant) { began = began ?? now }
+
+    /// Within which an instance tells what is new: what is not told by then has not happened.
+    static let longestSilence = Timespan.milliseconds(1500)
+
+    /// - Parameters:
+    ///   - told: its latest report; nil where there is none yet.
+    ///   - tells: it is one that reports.
+    mutating func of(_ instance: InstanceID, isNew: Bool, told: Told?, tells: Bool, now: Instant) -> Traffic? {
+        guard tells, let began else { return nil }
+        let covers = max(.zero, max(told?.at ?? began, now + (.zero - Self.longestSilence)) - began)
+        guard let told else { return Traffic(covers: covers) }
+        if told.at <= began {
+            before[instance] = told.traffic
+            return Traffic(covers: covers)
+        }
+        // One that is new answered nothing before; of any other, what was before is not known.
+        guard let before = before[instance] ?? (isNew ? InboundTraffic() : nil) else {
+            self.before[instance] = told.traffic
+            return Traffic(covers: covers)
+        }
+        if isNew, warmedUp[instance] == nil { warmedUp[instance] = told.traffic }
+        let total = told.traffic.since(before)
+        let times = told.traffic.since(warmedUp[instance] ?? before)
+        return Traffic(
+            requests: Int(total.requests + total.abandoned), failures: Int(total.failures + total.abandoned),
+            latencies: LatencyCounts(
+                zip(InboundTraffic.bounds, times.within).map { .init(below: .milliseconds($0), count: Int($1)) },
+                total: Int(times.requests - min(times.requests, times.failures))),
+            covers: covers)
+    }
+}
