@@ -95,7 +95,9 @@ struct ServiceSummary {
 
     /// How the last failing instance ended, with the last thing it said.
     var trouble: String? {
-        let failing = instances.first { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }
+        let failing =
+            instances.first { $0.state == .crashLoop || ($0.state == .starting && $0.restarts > 0) }
+            ?? instances.first(where: \.ranOutOfMemory)
         return failing?.ending
             ?? instances.first { $0.refusal != nil }.map { DisplayWidth.printable("\($0.instance) refuses its rules: \($0.refusal ?? "")") }
     }
@@ -114,6 +116,9 @@ struct ServiceSummary {
 }
 
 extension InstanceStatus {
+    /// Worth a word also once it runs again: it will happen again, since nothing else has changed.
+    fileprivate var ranOutOfMemory: Bool { lastExit?.hasPrefix("killed out of memory") ?? false }
+
     /// How it ended last, and the last that it said: `exit 1 after 0.3s: "bad schema v7"`; nil if it never did.
     var ending: String? {
         lastExit.map { exit in

@@ -69,7 +69,9 @@ struct DoctorSurvey {
     // MARK: The mesh
 
     private func lookAtFile(_ location: MeshLocation, _ facts: inout DoctorFacts) {
-        guard let file = location.file else { return }
+        // Where only MESH_STATE_DIR leads to the mesh, it is most likely the one of this folder.
+        let file = location.file ?? MeshLocation.absolutePath(MeshLocation.file(named: nil))
+        guard access(file, R_OK) == 0 else { return }
         let (document, findings) = MeshDocument.load(path: file, environment: SystemConfigurationEnvironment(variables: environment))
         facts.findings = (findings.count { $0.severity == .error }, findings.count { $0.severity == .warning })
         guard let document else { return }

@@ -93,6 +93,19 @@ import Testing
         #expect(line("crm", "x").runs[1].style != line("inventory", "x").runs[1].style)
     }
 
+    @Test(arguments: [
+        (#"{"level":"error","message":"cannot reserve","sku":"A1","n":2,"time":"now"}"#, "error cannot reserve n=2 sku=A1"),
+        (#"{"msg":"up","severity":"info","at":{"b":1,"a":[true,null]}}"#, "info up at={a:[true,null],b:1}"),
+        (#"{"event":"a\u001bb"}"#, "a·b"),
+        (#"{"no":"message"}"#, #"{"no":"message"}"#),
+    ])
+    func linesOfJSONAreShownByWhatTheySay(text: String, shown: String) throws {
+        let fields = try AdminJSON.decode([String: JSONField].self, from: Array(text.utf8))
+        var log = LogText(offset: 0)
+        let line = log.line(LogLine(time: Example.noon, service: "crm", instance: "crm-1", text: text, fields: fields))
+        #expect(line.plain == "12:04:09.120 crm-1 " + shown)
+    }
+
     @Test func phasesWithoutALengthAreLeftOut() {
         #expect(
             PhaseText.line([("dns", 0), ("connect", 0.21), ("tls", 0), ("first byte", 361.2), ("total", 362.4)], width: nil).plain

@@ -22,6 +22,14 @@ import Testing
                 """)
     }
 
+    @Test func whatRanOutOfMemoryIsSaidAlsoOnceItRunsAgain() {
+        let hog = InstanceStatus(
+            service: "hog", tier: "enterprise", instance: "hog-1", state: .ready, ready: true, restarts: 1,
+            lastExit: "killed out of memory: it used 61M, and limits.memory is 38M (SIGKILL) after 3.0s")
+        let text = TerminalTraits().render(InstanceTable.lines([hog], width: 120))
+        #expect(text.contains("\n  └ killed out of memory: it used 61M, and limits.memory"))
+    }
+
     @Test func instancesAt80() {
         #expect(
             instances(80) == """
