@@ -42,7 +42,9 @@ test:
 	@# Meshes of real processes come after the rest, which would keep both cores from them.
 	swift test --skip-build --filter IntegrationTests
 
-check: setup
+check:
+	@scripts/setup check
+	@scripts/python
 	@scripts/check
 
 fuzz:
