@@ -16,21 +16,23 @@ extension RealProcesses {
             let trust = clients.trust.flatMap { ["--cacert", $0] }
             let upload = clients.mesh.folder.appending(path: "upload").path(percentEncoded: false)
             try Data(repeating: 120, count: 3_000_000).write(to: URL(filePath: upload))
-            func curl(_ arguments: String...) throws -> String {
+            func curl(_ arguments: [String]) throws -> String {
                 let report = ["-sS", "--max-time", "60", "-w", " %{http_version} %{http_code}\n"]
                 return try clients.run("/usr/bin/curl", options + trust + report + arguments).output
             }
-            // Three on one connection.
-            let down = try curl(
-                "-o", "/dev/null", "\(url)/bytes/5000000", "-o", "/dev/null", "\(url)/", "-o", "/dev/null", "\(url)/status/404")
+            // On one connection, where curl can: 7.88 fails by itself at the second request of HTTP/2 with prior knowledge.
+            let targets = [
+                ["-o", "/dev/null", "\(url)/bytes/5000000"], ["-o", "/dev/null", "\(url)/"], ["-o", "/dev/null", "\(url)/status/404"],
+            ]
+            let down = try options == ["--http2-prior-knowledge"] ? targets.map(curl).joined() : curl(targets.flatMap { $0 })
             #expect(down == " \(version) 200\n \(version) 200\n \(version) 404\n")
-            let size = try curl("-o", "/dev/null", "-w", "%{size_download}", "\(url)/bytes/5000000")
+            let size = try curl(["-o", "/dev/null", "-w", "%{size_download}", "\(url)/bytes/5000000"])
             #expect(size == "5000000")
-            let up = try curl("-T", upload, "\(url)/upload")
+            let up = try curl(["-T", upload, "\(url)/upload"])
             #expect(up.contains("\"body_bytes\":3000000") && up.hasSuffix(" \(version) 200\n"), "\(up)")
-            let head = try curl("-I", "\(url)/bytes/1000")
+            let head = try curl(["-I", "\(url)/bytes/1000"])
             #expect(head.lowercased().contains("content-length: 1000"), "\(head)")
-            let form = try curl("-F", "file=@\(upload)", "-F", "name=value", "\(url)/form")
+            let form = try curl(["-F", "file=@\(upload)", "-F", "name=value", "\(url)/form"])
             #expect(form.hasSuffix(" \(version) 200\n"), "\(form)")
         }
 
