@@ -24,7 +24,8 @@ extension RealProcesses {
             try mesh.up()
 
             let lines = try mesh.mesh("logs", "talker", "--json", "--since", "10m").output.split(separator: "\n")
-            let first = try #require(try JSONSerialization.jsonObject(with: Data(try #require(lines.first).utf8)) as? [String: Any])
+            let line = try #require(lines.first)
+            let first = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
             #expect((first["fields"] as? [String: Any])?["port"] as? Int == 7)
             #expect(try mesh.mesh("logs", "talker").output.contains(" talker-1 info up port=7\n"))
             let none = try mesh.mesh("logs", "--last-crash")
