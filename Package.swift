@@ -142,6 +142,7 @@ let package = Package(
         tests("MeshPolicyTests", ["MeshPolicy"]),
         tests("MeshExchangeTests", ["MeshExchange"]),
         tests("SimulationTests", ["MeshSimulation"]),
+        program("simulation-seeds", in: "Benchmarks/simulation", ["MeshSimulation"]),
         tests("MeshConfigurationTests", ["MeshConfiguration"]),
         tests("MeshTelemetryTests", ["MeshTelemetry"]),
         tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2, nioSSL, nioTLS]),

@@ -69,6 +69,9 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
     package var refusals: [String: UInt64]
     package var retries: [String: UInt64]
     package var refusedRetries: [String: UInt64]
+    /// Attempts beside a slow one by what became of them, and those not made by why not; nil from a daemon that does not tell.
+    package var hedges: [String: UInt64]?
+    package var refusedHedges: [String: UInt64]?
 
     package struct Event: Hashable, Sendable, Codable {
         package var at: Timestamp
@@ -163,7 +166,8 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
 
     package init(
         edge: EdgeStatus, events: [Event] = [], endpoints: [Endpoint] = [], refusals: [String: UInt64] = [:],
-        retries: [String: UInt64] = [:], refusedRetries: [String: UInt64] = [:]
+        retries: [String: UInt64] = [:], refusedRetries: [String: UInt64] = [:], hedges: [String: UInt64]? = nil,
+        refusedHedges: [String: UInt64]? = nil
     ) {
         self.edge = edge
         self.events = events
@@ -171,11 +175,14 @@ package struct EdgeExplanation: Hashable, Sendable, Codable {
         self.refusals = refusals
         self.retries = retries
         self.refusedRetries = refusedRetries
+        self.hedges = hedges
+        self.refusedHedges = refusedHedges
     }
 
     private enum CodingKeys: String, CodingKey {
-        case edge, events, endpoints, refusals, retries
+        case edge, events, endpoints, refusals, retries, hedges
         case refusedRetries = "refused_retries"
+        case refusedHedges = "refused_hedges"
     }
 }
 

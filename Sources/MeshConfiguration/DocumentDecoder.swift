@@ -281,7 +281,7 @@ extension DocumentDecoder {
                 pending: node[path: "bulkhead", "pending"]?.integer(0...1_000_000) ?? standard.bulkhead.pending),
             slowStart: node["slow_start"]?.isOff == true ? .zero : node["slow_start"]?.duration ?? standard.slowStart,
             protocol: node["protocol"]?.text.flatMap(UpstreamProtocol.init) ?? standard.protocol,
-            tls: upstreamTLS(node["tls"]), limit: limit(node["limit"]),
+            tls: upstreamTLS(node["tls"]), limit: limit(node["limit"]), hedge: hedge(node["hedge"]),
             fault: fault(node["fault"]))
         return MeshDocument.Call.Manner(policy: policy, node: node, ownNode: own)
     }
@@ -338,6 +338,16 @@ extension DocumentDecoder {
         if node.word("gradient2") != nil { return .gradient2 }
         if let calls = node["fixed"]?.integer(1...999_999) { return .fixed(calls) }
         return node.text.flatMap { $0.hasPrefix("fixed ") ? Int($0.dropFirst(6)).map(LimitPolicy.fixed) : nil }
+    }
+
+    /// nil for none.
+    private func hedge(_ node: ConfigurationNode?) -> HedgePolicy? {
+        guard let node, !node.isOff else { return nil }
+        let standard = HedgePolicy()
+        let after = node["after"]
+        return HedgePolicy(
+            after: after?.percentile.map { .quantile($0) } ?? after?.duration.map { .fixed($0) } ?? standard.after,
+            most: node["max"]?.share ?? standard.most)
     }
 
     private func ejection(_ node: ConfigurationNode?) -> EjectionPolicy {

@@ -2,7 +2,7 @@ extension Schema {
     /// What is accepted and checked, but not carried out by this version: `map.key`, or `map.key=word` for one value of a key.
     /// A key below one that stands here needs no line of its own. Each line goes when its feature comes.
     package static let withoutEffect: Set<String> = [
-        "top.registry=etcd", "profile.registry=etcd", "service.on", "service.sidecar=process", "call.hedge",
+        "top.registry=etcd", "profile.registry=etcd", "service.on", "service.sidecar=process",
     ]
 
     /// Every key, as the table above names it.

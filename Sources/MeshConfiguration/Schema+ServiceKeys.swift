@@ -123,7 +123,9 @@ extension Schema {
                 Key(
                     "slow_start", Shape.scalar(.duration(canBeZero: true)).or(.off), standard: "10s",
                     "How long a new endpoint takes to get its full share."),
-                Key("hedge", Shape.off.or(.map(.hedge)), standard: "off", "A second attempt beside a slow first one."),
+                Key(
+                    "hedge", Shape.off.or(.map(.hedge)), standard: "off",
+                    "A second attempt beside a slow first one, to another endpoint; it counts among the attempts of `retry`."),
                 Key("bulkhead", .map(.bulkhead), "How many calls there may be at once."),
                 Key(
                     "limit", Shape.keywords("gradient2").or(.off, .scalar(.fixedLimit), .map(.fixedLimit)), standard: "off",
@@ -193,8 +195,10 @@ extension Schema {
         MapShape(
             .hedge, "A second attempt beside a slow first one.",
             [
-                Key("after", Shape.scalar(.percentile).or(.duration), standard: "p95", "When the first counts as slow."),
-                Key("max", .share, standard: "5%", "Of how many calls."),
+                Key(
+                    "after", Shape.scalar(.percentile).or(.duration), standard: "p95",
+                    "When the first counts as slow; a percentile is of what the answers take."),
+                Key("max", .share, standard: "5%", "Of how many calls at most."),
             ]),
         MapShape(
             .bulkhead, "How many calls there may be at once.",

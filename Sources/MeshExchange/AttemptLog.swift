@@ -23,9 +23,15 @@ package struct AttemptRecord: Sendable {
     package var creditLeft: Int?
     /// Made on purpose.
     package var fault: InjectedFault?
+    /// It was sent beside another one that had not been answered for so long; nil for one that was not.
+    package var hedgedAfter: Timespan?
+    /// Why no other was sent beside it, where one was due.
+    package var hedgeRefusal: RetryVerdict?
     /// Whether another try followed, and why or why not.
     package var retry: RetryVerdict
 
+    /// It follows another one, and does not run beside it.
+    package var isRepetition: Bool { number > 1 && hedgedAfter == nil }
     package var version: String? { endpoint.endpoint.version }
     package var instance: InstanceID { endpoint.endpoint.instance }
     package var flag: ResponseFlag? {
@@ -54,6 +60,14 @@ package enum RetryVerdict: String, Sendable {
     case tooManyRetrying = "too many calls retrying"
     case deadlineTooClose = "deadline too close"
     case breakerOpen = "breaker open"
+    /// Another one was running beside it, and goes on.
+    case hedged = "another attempt under way"
+    /// The one beside it was answered first.
+    case overtaken = "overtaken"
+    /// Of a hedge: there were as many as there may be.
+    case hedgesExhausted = "share of hedges exhausted"
+    /// Of a hedge: too many calls are under way, or wait for a connection.
+    case noRoom = "no room"
     /// The deadline passed, or the caller left.
     case callOver = "call over"
 
@@ -72,6 +86,8 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
 
     private var first: AttemptRecord?
     private var others: [AttemptRecord] = []
+    /// Of which try the exchange last heard: when the call is over, the one that decided it.
+    private var attended = 0
 
     package var startIndex: Int { 0 }
     package var endIndex: Int { count }
@@ -84,6 +100,11 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
             if index == 0 { yield first! } else { yield others[index - 1] }
         }
     }
+
+    /// The one that decided the call, when it is over; before that, the one that it last heard of.
+    package var current: AttemptRecord? { place.map { self[$0] } }
+    /// Its index.
+    package var place: Int? { first == nil ? nil : attended }
 
     func hasTried(_ instance: InstanceID) -> Bool {
         for index in 0..<count where self[index].instance == instance { return true }
@@ -98,11 +119,15 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
 
     mutating func append(_ record: consuming AttemptRecord) {
         precondition(!isFull)
+        attended = count
         if first == nil { first = record } else { others.append(record) }
     }
 
-    /// Changes the last record in place.
-    mutating func withLast(_ change: (inout AttemptRecord) -> Void) {
-        if others.isEmpty { change(&first!) } else { change(&others[others.count - 1]) }
+    /// What is told next is of the attempt with this number.
+    mutating func turn(to number: Int) { attended = number - 1 }
+
+    /// Changes the record of the attempt that the exchange last heard of, in place.
+    mutating func withCurrent(_ change: (inout AttemptRecord) -> Void) {
+        if attended == 0 { change(&first!) } else { change(&others[attended - 1]) }
     }
 }

@@ -29,6 +29,12 @@ enum Admission: Sendable {
     case refused(FailureCause)
 }
 
+/// An attempt beside another: an endpoint for it, or why there is none.
+enum HedgeSelection: Sendable {
+    case leased(Lease, EndpointReference)
+    case refused(RetryVerdict)
+}
+
 enum Selection: Sendable {
     case leased(Lease, EndpointReference)
     case refused(FailureCause)
@@ -50,6 +56,10 @@ struct AttemptReport: Sendable {
     var criticality = Criticality.standard
     /// The endpoint turned it away, since it has too much to do.
     var wasShed = false
+    /// What became of it, where it is a hedge.
+    var hedge: HedgeOutcome?
+    /// Another attempt of the call runs beside it, and goes on.
+    var isOneOfTwo = false
 }
 
 /// What a call whose attempt went wrong would like.

@@ -97,6 +97,40 @@ package final class Destination: Sendable {
         edge.state.withLock { $0.selectAgain(tried: tried, affinity: affinity, traceID: traceID, now: now, random: &random) }
     }
 
+    // MARK: Two attempts side by side
+
+    /// How long a first attempt may take before a second one is sent; nil where none is, or too little is known.
+    func hedgeDelay() -> Timespan? {
+        guard let hedge = policy.hedge else { return nil }
+        if case .fixed(let span) = hedge.after { return span }
+        return edge.state.withLock { hedge.delay($0.latencies) }
+    }
+
+    /// A second attempt is due: an endpoint for it, paid, or why there is none.
+    func hedgeWanted(
+        for permit: inout CallPermit, remaining: Timespan?, tried: borrowing AttemptLog, traceID: TraceID?, now: Instant,
+        random: inout RandomSource
+    ) -> HedgeSelection {
+        let connected = edge.connected.load(ordering: .relaxed)
+        let asking = permit
+        let selection = edge.state.withLock { state in
+            state.hedgeWanted(
+                for: asking, remaining: remaining, tried: tried, connected: connected, traceID: traceID, now: now, random: &random)
+        }
+        if case .leased = selection { permit.isRetrying = true }
+        return selection
+    }
+
+    /// Refused by the exchange itself.
+    func hedgeRefused(_ verdict: RetryVerdict) { edge.state.withLock { $0.tally.hedgeRefused(verdict) } }
+
+    /// One of two attempts is over; the call goes on with the other one, or ends with it.
+    func attemptEnded(
+        _ report: AttemptReport, beside ending: BesideEnding, traceID: TraceID?, now: Instant, random: inout RandomSource
+    ) {
+        edge.state.withLock { $0.attemptEnded(report, beside: ending, traceID: traceID, now: now, random: &random) }
+    }
+
     /// A call that was admitted is over, and its last attempt with it, where one was running.
     func callEnded(
         _ outcome: Outcome, permit: CallPermit, attempt report: AttemptReport?, took span: Timespan, left: Timespan?, traceID: TraceID?,

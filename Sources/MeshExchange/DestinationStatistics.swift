@@ -12,6 +12,8 @@ package struct EdgeCounters: Hashable, Sendable {
     package var retries = 0
     /// Tries elsewhere of what was provably unsent.
     package var unsentRetries = 0
+    /// Second attempts beside a first one.
+    package var hedges = 0
     /// The callers that share the reserve of the retry budget.
     package var replicas = 1
 }
@@ -39,6 +41,12 @@ package struct DestinationStatistics: Sendable {
     package var retriesByCause: [FailureKind: Int]
     /// Attempts that went wrong and were not repeated, by why not.
     package var refusedRetries: [RetryVerdict: Int]
+    /// Second attempts that are over, by what became of them.
+    package var hedges: [HedgeOutcome: Int]
+    /// Second attempts that were due and not made, by why not.
+    package var refusedHedges: [RetryVerdict: Int]
+    /// Calls that have two attempts running now.
+    package var hedging: Int
     package var breaker: Breaker.Condition
     package var endpoints: [EndpointStatistics]
     /// The latest changes of state, oldest first.
@@ -97,7 +105,8 @@ extension EdgeState {
             service: service, counters: counters, active: active, retrying: retrying, pending: pending(connected: connected),
             budget: budget.balance(now: now), median: latencies.median, p99: latencies.quantile(0.99), latencies: tally.latencies,
             remaining: tally.remaining,
-            refusals: tally.refusals, retriesByCause: tally.retries, refusedRetries: tally.refusedRetries, breaker: breaker.condition,
+            refusals: tally.refusals, retriesByCause: tally.retries, refusedRetries: tally.refusedRetries,
+            hedges: tally.hedges, refusedHedges: tally.refusedHedges, hedging: hedging, breaker: breaker.condition,
             endpoints: slots.compactMap { slot in
                 guard let reference = slot.reference else { return nil }
                 return EndpointStatistics(

@@ -13,6 +13,10 @@ package struct EdgeReport: Hashable, Sendable, Codable {
     package var refusals: [String: UInt64]
     package var retries: [String: UInt64]
     package var refusedRetries: [String: UInt64]
+    /// Second attempts beside a first one by what became of them, and those that were not made by why not; nil from an instance that
+    /// does not tell.
+    package var hedges: [String: UInt64]?
+    package var refusedHedges: [String: UInt64]?
     package var latencies: LatencyHistogram
     /// What a request's deadline had left when its call ended.
     package var remaining: LatencyHistogram
@@ -43,6 +47,7 @@ package struct EdgeReport: Hashable, Sendable, Codable {
         package static let attempts = "attempts"
         package static let retries = "retries"
         package static let unsentRetries = "retries.unsent"
+        package static let hedges = "hedges"
     }
 
     package subscript(total name: String) -> UInt64 { totals[name] ?? 0 }
@@ -92,10 +97,11 @@ extension Destination {
             totals: [
                 EdgeReport.Name.calls: counters.calls, EdgeReport.Name.failed: counters.failed, EdgeReport.Name.refused: counters.refused,
                 EdgeReport.Name.attempts: counters.attempts, EdgeReport.Name.retries: counters.retries,
-                EdgeReport.Name.unsentRetries: counters.unsentRetries,
+                EdgeReport.Name.unsentRetries: counters.unsentRetries, EdgeReport.Name.hedges: counters.hedges,
             ].mapValues { UInt64(max(0, $0)) },
             refusals: texts(statistics.refusals), retries: texts(statistics.retriesByCause),
             refusedRetries: texts(statistics.refusedRetries),
+            hedges: texts(statistics.hedges), refusedHedges: texts(statistics.refusedHedges),
             latencies: statistics.latencies, remaining: statistics.remaining, active: statistics.active, retrying: statistics.retrying,
             pending: statistics.pending,
             budget: statistics.budget, breaker: statistics.breaker.rawValue, limit: statistics.limit, throttled: statistics.throttled,

@@ -115,6 +115,15 @@ extension EdgeState {
                 if let slot = place(of: affinity, in: group, where: { !isTried.contains($0) }) { return slot }
             }
         }
+        if let slot = selectAvailable(otherThan: tried, now: now, random: &random) { return slot }
+        for group in groups {
+            for slot in group.tripped where isUntried(slot, tried) && isDue(slot, now: now) { return slot }
+        }
+        return nil
+    }
+
+    /// One that is well, and that the call has not tried.
+    func selectAvailable(otherThan tried: borrowing AttemptLog, now: Instant, random: inout RandomSource) -> Int32? {
         var first: Int32?
         var second: Int32?
         var seen = 0
@@ -136,11 +145,7 @@ extension EdgeState {
             }
         }
         if let first, let second { return cheaper(first, second, now: now, random: &random) }
-        if let first { return first }
-        for group in groups {
-            for slot in group.tripped where isUntried(slot, tried) && isDue(slot, now: now) { return slot }
-        }
-        return nil
+        return first
     }
 
     private func isDue(_ slot: Int32, now: Instant) -> Bool {

@@ -5,6 +5,7 @@ extension EdgeState {
     init(_ configuration: DestinationConfiguration, replicas: Int, now: Instant) {
         policy = configuration.policy
         budget = RetryBudget(configuration.policy.retry, replicas: replicas, now: now)
+        hedges = configuration.policy.hedge.map { RetryBudget($0, now: now) }
         breaker = Breaker(policy: configuration.policy.breaker ?? BreakerPolicy(), now: now)
         limiter = configuration.policy.limit.map { ConcurrencyLimiter($0, now: now) }
         throttle = AdaptiveThrottle(now: now)
@@ -23,6 +24,7 @@ extension EdgeState {
             budget = RetryBudget(policy.retry, replicas: replicas, now: now)
             counters.replicas = replicas
         }
+        if policy.hedge != previous.hedge { hedges = policy.hedge.map { RetryBudget($0, now: now) } }
         if policy.breaker != previous.breaker {
             breaker = Breaker(following: breaker, policy: policy.breaker, now: now)
             for index in slots.indices {
@@ -41,7 +43,11 @@ extension EdgeState {
             limiter = nil
             return
         }
-        if limiter == nil { limiter = ConcurrencyLimiter(limit, inFlight: active, now: now) } else { limiter?.follow(limit, now: now) }
+        if limiter == nil {
+            limiter = ConcurrencyLimiter(limit, inFlight: active + hedging, now: now)
+        } else {
+            limiter?.follow(limit, now: now)
+        }
     }
 
     private mutating func scheduleComparison(now: Instant) {
@@ -168,4 +174,7 @@ extension RetryBudget {
     fileprivate init(_ policy: RetryPolicy, replicas: Int, now: Instant) {
         self.init(ratio: policy.budgetRatio, reservePerSecond: policy.reservePerSecond, replicas: replicas, now: now)
     }
+
+    /// Without a reserve: hedges are a share of the calls, and of few calls there are none.
+    fileprivate init(_ policy: HedgePolicy, now: Instant) { self.init(ratio: policy.most, reservePerSecond: 0, now: now) }
 }

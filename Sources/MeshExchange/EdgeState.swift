@@ -14,6 +14,10 @@ struct EdgeState: Sendable {
     var takerCount = 0
     var availableCount = 0
     var budget: RetryBudget
+    /// How many second attempts there may be; nil where `hedge` is off.
+    var hedges: RetryBudget?
+    /// Calls that have two attempts running now.
+    var hedging = 0
     var breaker: Breaker
     var latencies = LatencyDistribution()
     /// nil where `limit` is off.
@@ -68,6 +72,7 @@ struct EdgeState: Sendable {
             return refuse(.breakerOpen)
         }
         budget.callBegan(now: now)
+        hedges?.callBegan(now: now)
         counters.calls += 1
         active += 1
         let (lease, endpoint) = lease(slot, traceID: traceID, now: now)
@@ -140,6 +145,7 @@ struct EdgeState: Sendable {
 
     mutating func release(_ report: AttemptReport) {
         if !report.connected { neverConnected += 1 }
+        if let hedge = report.hedge { tally.hedgeEnded(hedge) }
         let index = report.lease.handle.slot
         let isEmpty = slots.withSlot(index) { slot in
             slot.inFlight -= 1

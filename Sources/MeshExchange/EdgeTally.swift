@@ -28,6 +28,9 @@ struct EdgeTally: Sendable {
     private(set) var retries: [FailureKind: Int] = [:]
     /// Attempts that went wrong and were not repeated, by why not.
     private(set) var refusedRetries: [RetryVerdict: Int] = [:]
+    /// Second attempts that are over, and those that were due and not made.
+    private(set) var hedges: [HedgeOutcome: Int] = [:]
+    private(set) var refusedHedges: [RetryVerdict: Int] = [:]
     private var recent: [(at: Instant, kind: FailureKind)] = []
     private static let mostRecent = 64
 
@@ -46,6 +49,10 @@ struct EdgeTally: Sendable {
             refusedRetries[verdict, default: 0] += 1
         }
     }
+
+    mutating func hedgeEnded(_ outcome: HedgeOutcome) { hedges[outcome, default: 0] += 1 }
+
+    mutating func hedgeRefused(_ verdict: RetryVerdict) { refusedHedges[verdict, default: 0] += 1 }
 
     mutating func attemptFailed(_ kind: FailureKind, now: Instant) {
         if recent.count == Self.mostRecent { recent.removeFirst() }

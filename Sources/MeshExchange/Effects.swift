@@ -2,17 +2,21 @@ package import MeshModel
 
 /// What the host has to do after an event, lane by lane in this order; a lane that is nil asks for nothing.
 package struct Effects: Sendable {
-    /// End the attempt that is running: close its connection or reset its stream. Nothing that it says later counts.
+    /// End what is running: close the connection or reset the stream. Nothing that it says later counts.
     package var abandon: AbandonReason?
+    /// Of two attempts that run side by side, the number of the one that `abandon` ends; 0 for all that run.
+    package var only: UInt8
+    /// Beside the one that is running, where it is a hedge.
     package var start: Attempt?
     package var caller: CallerEffect
     /// When to call `timerFired`: the one timer of a call, always the full truth after an event; nil for none.
     package var wakeAt: Instant?
 
     @inlinable package init(
-        abandon: AbandonReason? = nil, start: Attempt? = nil, caller: CallerEffect = .nothing, wakeAt: Instant? = nil
+        abandon: AbandonReason? = nil, only: UInt8 = 0, start: Attempt? = nil, caller: CallerEffect = .nothing, wakeAt: Instant? = nil
     ) {
         self.abandon = abandon
+        self.only = only
         self.start = start
         self.caller = caller
         self.wakeAt = wakeAt
@@ -28,6 +32,8 @@ package enum AbandonReason: UInt8, Sendable {
     case streamIdle
     case durationExceeded
     case callerLeft
+    /// The attempt beside it was answered first.
+    case overtaken
 }
 
 /// What is to be done for the caller. Of `complete`, `fail` and `reset` there is exactly one per call, and it is the last
@@ -66,9 +72,12 @@ package struct Attempt: Sendable {
     package var needsNewConnection: Bool
     /// For `mesh-retry-credit`; nil where credit is off, and for a `url:` service.
     package var credit: Int?
+    /// It starts beside another one, which goes on.
+    package var isHedge: Bool
 
     package init(
-        number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool, credit: Int? = nil
+        number: Int, endpoint: EndpointReference, connectBy: Instant, remaining: Timespan?, needsNewConnection: Bool, credit: Int? = nil,
+        isHedge: Bool = false
     ) {
         self.number = number
         reference = Unmanaged.passUnretained(endpoint)
@@ -76,6 +85,7 @@ package struct Attempt: Sendable {
         self.remaining = remaining
         self.needsNewConnection = needsNewConnection
         self.credit = credit
+        self.isHedge = isHedge
     }
 }
 

@@ -13,14 +13,15 @@ extension Exchange {
     }
 
     mutating func deadlinePassed(attemptIsOver: Bool = false, now: Instant, random: inout RandomSource) -> Effects {
-        let isRunning = lease != nil
+        let isRunning = current.lease != nil
         if isRunning { judge(.failure) }
-        return stop(.deadlinePassed, abandoning: isRunning && !attemptIsOver ? .deadlinePassed : nil, now: now, random: &random)
+        let abandons = isRunning && !attemptIsOver || beside.isRunning
+        return stop(.deadlinePassed, abandoning: abandons ? .deadlinePassed : nil, now: now, random: &random)
     }
 
     mutating func bodyStoodStill(now: Instant, random: inout RandomSource) -> Effects {
         // Which of the two ends fell silent is not known; a head that came speaks for the upstream.
-        if headAt == nil { judge(.neutral) }
+        if current.headAt == nil { judge(.neutral) }
         return stop(.streamIdle, abandoning: .streamIdle, now: now, random: &random)
     }
 
@@ -33,46 +34,49 @@ extension Exchange {
         let failure = callFailure(cause, flag: flag, retryNo: cause == .breakerOpen || isFinal(verdict))
         let isCommitted = if case .responding = phase { true } else { false }
         self.flag = flag
-        if lease != nil {
-            attempts.withLast {
+        if current.lease != nil {
+            attempts.withCurrent {
                 $0.abandoned = reason
                 $0.retry = isCommitted ? .committed : verdict
             }
         }
-        end(wasCutOff: cause == .deadlinePassed && !isCommitted, now: now, random: &random)
+        end(abandoning: reason, wasCutOff: cause == .deadlinePassed && !isCommitted, now: now, random: &random)
         return Effects(abandon: reason, caller: isCommitted ? .reset(failure) : .fail(failure))
     }
 
     /// Gives back all that the call has on loan. Invariant: once per call, and the last thing that it does.
-    mutating func end(wasCutOff: Bool = false, now: Instant, random: inout RandomSource) {
-        phase = .ended
-        held = nil
+    mutating func end(
+        abandoning reason: AbandonReason? = nil, wasCutOff: Bool = false, now: Instant, random: inout RandomSource
+    ) {
+        if case .running(let other) = beside { giveUp(other, because: reason, wasCutOff: wasCutOff, now: now, random: &random) }
         var report: AttemptReport?
-        if let lease {
-            report = self.report(lease, unreported, wasCutOff: wasCutOff, now: now)
+        if let lease = current.lease {
+            report = self.report(lease, current.unreported, wasCutOff: wasCutOff, now: now)
             creditWasLost()
             let left = credit.left
-            attempts.withLast {
+            attempts.withCurrent {
                 $0.ended = now
                 $0.creditLeft = left
             }
-            self.lease = nil
+            current.lease = nil
         }
+        phase = .ended
+        current.held = nil
         guard let permit else { return }
         self.permit = nil
         destination.callEnded(
-            callOutcome, permit: permit, attempt: report, took: (headAt ?? now) - received, left: inherited.map { $0 - (headAt ?? now) },
-            traceID: request.traceID, now: now, random: &random)
+            callOutcome, permit: permit, attempt: report, took: (current.headAt ?? now) - received,
+            left: inherited.map { $0 - (current.headAt ?? now) }, traceID: request.traceID, now: now, random: &random)
     }
 
-    /// What the running attempt says of its endpoint, and the call of its edge, where that was not reported yet.
+    /// What the current attempt says of its endpoint, and the call of its edge, where that was not reported yet.
     mutating func judge(_ outcome: Outcome) {
         callOutcome = outcome
-        if headAt == nil || unreported != nil { unreported = outcome }
+        if current.headAt == nil || current.unreported != nil { current.unreported = outcome }
     }
 
     private func callFailure(_ cause: FailureCause, flag: ResponseFlag, retryNo: Bool) -> CallFailure {
-        CallFailure(cause, flag: flag, attempt: attempts.count, endpoint: attempts.last?.instance, retryNo: retryNo)
+        CallFailure(cause, flag: flag, attempt: current.number, endpoint: attempts.current?.instance, retryNo: retryNo)
     }
 
     // MARK: Clocks
@@ -83,8 +87,9 @@ extension Exchange {
         case .created, .ended: return nil
         case .waiting(_, let until): instant = min(until, runningDeadline)
         case .attempting:
-            let limit = uploadingSince == nil ? min(deadline, attemptEnds) : idleEnd
-            instant = isConnected ? limit : min(limit, held?.until ?? connectBy)
+            let limit = uploadingSince == nil ? min(deadline, current.ends) : idleEnd
+            let due = min(current.isConnected ? limit : min(limit, current.held?.until ?? current.connectBy), hedgeAt)
+            if case .running(let other) = beside { instant = min(due, other.due) } else { instant = due }
         case .responding: instant = min(idleEnd, durationEnd, request.isGRPC ? deadline : .distantFuture)
         }
         return instant == .distantFuture ? nil : instant

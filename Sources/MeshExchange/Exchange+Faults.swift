@@ -19,14 +19,14 @@ extension Exchange {
 
     /// The delay of a held attempt is over.
     mutating func heldAttemptCameDue(_ held: HeldAttempt, now: Instant, random: inout RandomSource) -> Effects {
-        self.held = nil
+        current.held = nil
         switch held.fault.ending {
         case .abort(let status): return attemptFailed(.faultInjected(status: status), abandoning: nil, now: now, random: &random)
         case .reset: return attemptFailed(.reset, abandoning: nil, now: now, random: &random)
         case .none:
-            connectBy = min(now + destination.policy.connectTimeout, attemptEnds)
-            guard let last = attempts.last else { preconditionFailure("no attempt is running") }
-            return Effects(start: attempt(on: last.endpoint, credit: held.credit, now: now), wakeAt: wakeAt)
+            current.connectBy = min(now + destination.policy.connectTimeout, current.ends)
+            guard let record = attempts.current else { preconditionFailure("no attempt is running") }
+            return Effects(start: attempt(on: record.endpoint, credit: held.credit, now: now), wakeAt: wakeAt)
         }
     }
 }

@@ -14,7 +14,8 @@ extension Exchange {
             wish.refusal = refusal
         } else {
             wish.needsOtherEndpoint = response.overload == .host
-            wish.again = response.retryAfter ?? Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random)
+            let backoff = response.retryAfter ?? Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random)
+            wish.again = max(backoff, retryNotBefore - now)
         }
         return wish
     }
@@ -22,21 +23,25 @@ extension Exchange {
     func wish(after failure: AttemptFailure, now: Instant, random: inout RandomSource) -> RetryWish {
         var wish = RetryWish(remaining: remaining(at: now))
         let retry = destination.policy.retry
-        if failure.isProvablyUnsent, isReplayable, !attempts.isFull, !hasLeftLastEndpointBefore {
+        if failure.isProvablyUnsent, noMoreAttempts == nil, retryNotBefore <= now, isReplayable, !attempts.isFull,
+            !hasLeftLastEndpointBefore
+        {
             wish.elsewhere = true
             wish.sameEndpointWillDo = failure.blamesConnection
         }
         if let refusal = refusal(isListed: failure.isListed(in: retry.on)) {
             wish.refusal = refusal
         } else {
-            wish.again = Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random)
+            wish.again = max(
+                Backoff.span(beforeRetry: retries + 1, policy: retry.backoff, random: &random), retryNotBefore - now)
         }
         return wish
     }
 
     /// Why the request may not be sent a second time, be it ever so cheap; nil where it may.
-    private func refusal(isListed: Bool) -> RetryVerdict? {
+    func refusal(isListed: Bool) -> RetryVerdict? {
         let retry = destination.policy.retry
+        if let noMoreAttempts { return noMoreAttempts }
         if !isReplayable { return .replayOverflowed }
         if retry.never { return .never }
         if !isListed { return .notListed }
@@ -47,8 +52,8 @@ extension Exchange {
 
     /// An unsent try leaves an endpoint free of charge once per call.
     private var hasLeftLastEndpointBefore: Bool {
-        guard let last = attempts.last else { return false }
-        return attempts.dropLast().contains { $0.instance == last.instance && $0.retry == .unsent }
+        guard let record = attempts.current else { return false }
+        return attempts.contains { $0.number != record.number && $0.instance == record.instance && $0.retry == .unsent }
     }
 
     /// The flag of a call that ended for want of another attempt.

@@ -36,31 +36,26 @@ package struct Exchange: ~Copyable, Sendable {
     var phase = Phase.created
     var permit: CallPermit?
 
-    // Of the running attempt.
-    var lease: Lease?
-    /// It has not left yet, by an injected fault.
-    var held: HeldAttempt?
-    var isConnected = false
-    var connectBy = Instant.distantFuture
-    var attemptEnds = Instant.distantFuture
-
-    /// Of the running attempt's response.
-    var headAt: Instant?
-    /// What its end says of the endpoint, and was not reported: an untroubled attempt is reported at its end only.
-    var unreported: Outcome?
-    /// The running attempt was answered by somebody who has too much to do.
-    var wasShed = false
+    /// The attempt that runs, or ran last; of two, the one of which something was told last.
+    var current = RunningAttempt()
+    var beside = BesideAttempt.none
+    /// When another one is to be sent beside the one that runs.
+    var hedgeAt = Instant.distantFuture
     /// What the call says of the edge, as far as it is known.
     var callOutcome = Outcome.neutral
 
     var credit: CallCredit
-    /// Of the credit, what the running attempt took with it, as long as nothing came back.
-    var delegated = 0
 
     /// How often the budget was charged.
     var retries = 0
-    /// The request lies in the replay buffer as a whole.
+    /// What one of two attempts was answered with forbids a third.
+    var noMoreAttempts: RetryVerdict?
+    /// Nothing is sent again before that, as one of two attempts was told.
+    var retryNotBefore = Instant.zero
+    /// All of it can be sent once more.
     var isReplayable = true
+    /// The last byte of its body has come.
+    var isWhole: Bool
     /// Since when the deadline has been standing still, because the body is being uploaded.
     var uploadingSince: Instant?
     var lastProgress: Instant
@@ -84,6 +79,7 @@ package struct Exchange: ~Copyable, Sendable {
         self.inherited = inherited
         deadline = min(received + (timeout ?? destination.policy.timeout), inherited ?? .distantFuture)
         lastProgress = received
+        isWhole = !request.bodyIsStreamed
         self.credit = credit
     }
 
@@ -115,24 +111,32 @@ extension Exchange {
         }
     }
 
-    /// The running attempt has its connection, be it a new one or a pooled one.
-    package mutating func connected(now: Instant) {
-        guard case .attempting = phase, !isConnected else { return }
-        isConnected = true
-        attempts.withLast { $0.connected = now }
+    /// The attempt has its connection, be it a new one or a pooled one.
+    ///
+    /// - Parameter number: of the attempt, here and below; nil where only one can be running.
+    package mutating func connected(of number: Int? = nil, now: Instant) {
+        attend(to: number)
+        guard case .attempting = phase, !current.isConnected else { return }
+        current.isConnected = true
+        attempts.withCurrent { $0.connected = now }
         destination.attemptConnected()
     }
 
     /// Bytes of a body moved, in either direction.
     package mutating func progressed(now: Instant) { lastProgress = now }
 
-    /// The running attempt's request was written to its end: a deadline that stood still goes on.
-    package mutating func requestSent(now: Instant) -> Effects {
-        if lease != nil { attempts.withLast { $0.sent = now } }
+    /// The attempt's request was written to its end: a deadline that stood still goes on.
+    package mutating func requestSent(of number: Int? = nil, now: Instant) -> Effects {
+        attend(to: number)
+        if current.lease != nil { attempts.withCurrent { $0.sent = now } }
         if let since = uploadingSince {
             uploadingSince = nil
             deadline = deadline + (now - since)
-            attemptEnds = attemptEnd(from: now)
+            current.ends = attemptEnd(from: now)
+        }
+        if !isWhole {
+            isWhole = true
+            scheduleHedge(now: now)
         }
         return Effects(wakeAt: wakeAt)
     }
@@ -141,22 +145,29 @@ extension Exchange {
     /// that stops reading at the limit while none runs saves it.
     package mutating func replayOverflowed(now: Instant) { isReplayable = false }
 
-    /// The running attempt's final response head came.
-    package mutating func responseHead(_ response: ResponseFacts, now: Instant, random: inout RandomSource) -> Effects {
+    /// The attempt's final response head came.
+    package mutating func responseHead(
+        _ response: ResponseFacts, of number: Int? = nil, now: Instant, random: inout RandomSource
+    ) -> Effects {
+        attend(to: number)
         guard case .attempting = phase else { return Effects(wakeAt: wakeAt) }
         if deadlineHasPassed(before: now) { return deadlinePassed(now: now, random: &random) }
         settleCredit(spent: response.creditSpent)
-        headAt = now
+        current.headAt = now
         callOutcome = response.outcome
         // Of one that a tier further down shed, that tier's caller has taken account.
-        wasShed = response.isShed
-        attempts.withLast {
+        current.wasShed = response.isShed
+        attempts.withCurrent {
             $0.head = now
             $0.status = response.status
         }
         guard !callOutcome.isSuccess || response.isError && response.isListed(in: destination.policy.retry.on) else {
-            unreported = callOutcome
+            current.unreported = callOutcome
             return forwardHead(now: now, random: &random)
+        }
+        if beside.isRunning, response.isError, response.isListed(in: destination.policy.retry.on) {
+            noteWhatForbids(response, now: now)
+            return leaveToOther(abandoning: .retried, now: now, random: &random)
         }
         let wish = wish(after: response, now: now, random: &random)
         let verdict = attemptWentWrong(callOutcome, wish: wish, now: now, random: &random)
@@ -175,14 +186,17 @@ extension Exchange {
         return Effects(caller: .complete)
     }
 
-    /// The running attempt ended without a complete response.
-    package mutating func attemptFailed(_ failure: AttemptFailure, now: Instant, random: inout RandomSource) -> Effects {
+    /// The attempt ended without a complete response.
+    package mutating func attemptFailed(
+        _ failure: AttemptFailure, of number: Int? = nil, now: Instant, random: inout RandomSource
+    ) -> Effects {
+        attend(to: number)
         switch phase {
         case .attempting:
             if deadlineHasPassed(before: now) { return deadlinePassed(attemptIsOver: true, now: now, random: &random) }
             return attemptFailed(failure, abandoning: nil, now: now, random: &random)
         case .responding:
-            attempts.withLast { $0.failure = failure }
+            attempts.withCurrent { $0.failure = failure }
             judge(failure.isNeutral ? .neutral : .failure)
             return stop(.attemptFailed(failure), abandoning: nil, now: now, random: &random)
         case .created, .waiting, .ended:
@@ -199,16 +213,9 @@ extension Exchange {
             if now >= until { return startAgain(after: now - since, abandoning: nil, now: now, random: &random) }
         case .attempting:
             if deadlineIsReached(at: now) { return deadlinePassed(now: now, random: &random) }
-            if let held, now >= held.until, uploadingSince != nil || now < attemptEnds {
-                return heldAttemptCameDue(held, now: now, random: &random)
-            }
-            if held == nil, !isConnected, now >= connectBy {
-                return attemptFailed(.connectTimedOut, abandoning: .connectTimedOut, now: now, random: &random)
-            }
-            if uploadingSince == nil, now >= attemptEnds {
-                return attemptFailed(.timedOut, abandoning: .attemptTimedOut, now: now, random: &random)
-            }
+            if let effects = attemptsCameDue(now: now, random: &random) { return effects }
             if uploadingSince != nil, now >= idleEnd { return bodyStoodStill(now: now, random: &random) }
+            if now >= hedgeAt { return hedgeCameDue(now: now, random: &random) }
         case .responding:
             if request.isGRPC, now >= deadline { return deadlinePassed(now: now, random: &random) }
             if now >= idleEnd { return bodyStoodStill(now: now, random: &random) }
@@ -223,11 +230,11 @@ extension Exchange {
     package mutating func callerLeft(now: Instant, random: inout RandomSource) -> Effects {
         if case .ended = phase { return Effects() }
         flag = .downstreamClosed
-        let abandon: AbandonReason? = lease == nil ? nil : .callerLeft
-        if lease != nil { attempts.withLast { $0.abandoned = .callerLeft } }
+        let abandon: AbandonReason? = current.lease == nil ? nil : .callerLeft
+        if current.lease != nil { attempts.withCurrent { $0.abandoned = .callerLeft } }
         // A head that came is evidence, whoever reads the body.
-        if headAt == nil { judge(.neutral) }
-        end(now: now, random: &random)
+        if current.headAt == nil { judge(.neutral) }
+        end(abandoning: .callerLeft, now: now, random: &random)
         return Effects(abandon: abandon)
     }
 }

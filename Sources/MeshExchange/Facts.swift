@@ -21,6 +21,8 @@ package struct RequestFacts: Sendable {
     package var fault: FaultPolicy?
     /// Whether it goes before others where not all can.
     package var criticality = Criticality.standard
+    /// False for what can't run twice at a time, though it may be repeated: a tunnel.
+    package var isHedgeable = true
 
     package init(
         method: MethodSet, isMarkedIdempotent: Bool = false, bodyIsStreamed: Bool = false, isGRPC: Bool = false,

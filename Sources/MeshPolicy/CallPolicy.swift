@@ -24,6 +24,8 @@ package struct CallPolicy: Hashable, Sendable, Codable {
     package var tls: UpstreamTLS
     /// How many calls may be under way at once, the critical ones first; nil for no limit but the bulkhead.
     package var limit: LimitPolicy?
+    /// nil where calls have one attempt at a time.
+    package var hedge: HedgePolicy?
     /// Trouble made on purpose.
     package var fault: FaultPolicy?
 
@@ -32,7 +34,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         idleTimeout: Timespan = .seconds(60), streamIdleTimeout: Timespan = .seconds(300), retry: RetryPolicy = RetryPolicy(),
         breaker: BreakerPolicy? = BreakerPolicy(), eject: EjectionPolicy? = EjectionPolicy(), balance: BalancePolicy = .p2c,
         bulkhead: BulkheadPolicy = BulkheadPolicy(), slowStart: Timespan = .seconds(10), protocol: UpstreamProtocol = .auto,
-        tls: UpstreamTLS = UpstreamTLS(), limit: LimitPolicy? = nil, fault: FaultPolicy? = nil
+        tls: UpstreamTLS = UpstreamTLS(), limit: LimitPolicy? = nil, hedge: HedgePolicy? = nil, fault: FaultPolicy? = nil
     ) {
         self.timeout = timeout
         self.attemptTimeout = attemptTimeout
@@ -48,12 +50,13 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.protocol = `protocol`
         self.tls = tls
         self.limit = limit
+        self.hedge = hedge
         self.fault = fault
     }
 
     private enum CodingKeys: String, CodingKey {
         case timeout, attemptTimeout, connectTimeout, idleTimeout, streamIdleTimeout, retry, breaker, breakerOff, eject, ejectOff, balance
-        case bulkhead, slowStart, `protocol`, limit, fault, tls
+        case bulkhead, slowStart, `protocol`, limit, hedge, fault, tls
     }
 
     package init(from decoder: any Decoder) throws {
@@ -74,6 +77,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         self.protocol = (try? values.decode(.protocol, default: standard.protocol)) ?? .auto
         tls = try values.decode(.tls, default: standard.tls)
         limit = try values.decodeIfPresent(LimitPolicy.self, forKey: .limit)
+        hedge = try values.decodeIfPresent(HedgePolicy.self, forKey: .hedge)
         fault = try values.decodeIfPresent(FaultPolicy.self, forKey: .fault)
     }
 
@@ -96,6 +100,7 @@ package struct CallPolicy: Hashable, Sendable, Codable {
         try values.encode(self.protocol, forKey: .protocol)
         try values.encode(tls, forKey: .tls)
         try values.encodeIfPresent(limit, forKey: .limit)
+        try values.encodeIfPresent(hedge, forKey: .hedge)
         try values.encodeIfPresent(fault, forKey: .fault)
     }
 }

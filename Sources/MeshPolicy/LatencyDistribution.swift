@@ -11,6 +11,9 @@ package struct LatencyDistribution: Sendable {
 
     package init() {}
 
+    /// How many answers rule now.
+    package var count: Int { total }
+
     package mutating func record(_ latency: Timespan) {
         counts[Self.bucket(latency)] += 1
         total += 1

@@ -9,7 +9,7 @@ package struct ExchangeInvariants {
         case oneTerminalEffect, nothingAfterTheEnd, noRetryAfterCommit, deadlineKept, retriesWithinBudget, fewRetryingAtOnce,
             oneProbePerEndpoint, openBreakerHolds, loansReturned, attemptsBounded, sentOnceUnlessRepeatable, unsentOncePerEndpoint,
             drainingGetsNoCalls, ejectedGetsNoCalls, ejectionsBounded, otherEndpointFirst, effectsLegal, timerMovesOn,
-            forbiddenIsNotRetried, retryAfterHonoured
+            forbiddenIsNotRetried, retryAfterHonoured, twoAtMost, firstAnswerWins, hedgesWithinShare, hedgesGoToOthers
     }
 
     package struct Violation: Sendable, CustomStringConvertible {
@@ -28,6 +28,7 @@ package struct ExchangeInvariants {
     }
 
     private struct RunningAttempt {
+        var number: Int
         var instance: InstanceID
         var mayBeSent = false
         var isProbe = false
@@ -37,7 +38,8 @@ package struct ExchangeInvariants {
         var facts: RequestFacts
         var deadline: Instant
         var uploadingSince: Instant?
-        var running: RunningAttempt?
+        /// One, or two side by side.
+        var running: [RunningAttempt] = []
         var attempts = 0
         var sent = 0
         var tried: [InstanceID] = []
@@ -50,17 +52,21 @@ package struct ExchangeInvariants {
         /// An answer that nobody may retry.
         var isForbidden = false
         var retryNotBefore: Instant?
+        /// The same, said while another attempt was under way.
+        var retryNotSooner: Instant?
+
+        func place(of attempt: Int) -> Int? { attempt == 0 ? running.indices.last : running.firstIndex { $0.number == attempt } }
 
         /// Bytes of the request may have reached the upstream.
-        mutating func markSent() {
-            guard running != nil, running?.mayBeSent == false else { return }
-            running?.mayBeSent = true
+        mutating func markSent(_ attempt: Int) {
+            guard let place = place(of: attempt), !running[place].mayBeSent else { return }
+            running[place].mayBeSent = true
             sent += 1
         }
 
-        mutating func markUnsent() {
-            guard running?.mayBeSent == true else { return }
-            running?.mayBeSent = false
+        mutating func markUnsent(_ attempt: Int) {
+            guard let place = place(of: attempt), running[place].mayBeSent else { return }
+            running[place].mayBeSent = false
             sent -= 1
         }
     }
@@ -73,6 +79,9 @@ package struct ExchangeInvariants {
     private var active = 0
     private var retrying = 0
     private var charged = 0
+    private var hedges = 0
+    /// Of former hedge policies.
+    private var hedgeAllowance = 0.0
     /// Sums of what former budgets had allowed.
     private var allowance = 0.0
     private var budgetSince: Instant
@@ -80,6 +89,7 @@ package struct ExchangeInvariants {
     private var probing: Set<InstanceID> = []
     private var running: [InstanceID: Int] = [:]
     private var lastEvent = Event.began
+    private var lastAttempt = 0
 
     package init(policy: CallPolicy, takers: Set<InstanceID>, now: Instant) {
         self.policy = policy
@@ -90,11 +100,14 @@ package struct ExchangeInvariants {
     /// A new snapshot is in force: other endpoints take calls, by another policy.
     package mutating func reconfigured(policy: CallPolicy, takers: Set<InstanceID>, at now: Instant) {
         allowance = allowedRetries(at: now)
+        hedgeAllowance = allowedHedges
         budgetSince = now
         admittedBefore = admitted
         self.policy = policy
         self.takers = takers
     }
+
+    private var allowedHedges: Double { hedgeAllowance + (policy.hedge?.most ?? 0) * Double(admitted - admittedBefore) }
 
     private func allowedRetries(at now: Instant) -> Double {
         let reserve = policy.retry.reservePerSecond
@@ -109,29 +122,38 @@ package struct ExchangeInvariants {
     }
 
     /// Before the exchange hears of it.
-    package mutating func told(_ event: Event, call: Int, at now: Instant) {
+    ///
+    /// - Parameter attempt: the number of the one that it is about; 0 for the only one, or for the call.
+    package mutating func told(_ event: Event, call: Int, attempt: Int = 0, at now: Instant) {
         guard var account = calls[call] else { return }
         lastEvent = event
+        lastAttempt = attempt
         switch event {
         case .began:
             if account.facts.bodyIsStreamed, !account.facts.isGRPC { account.uploadingSince = now }
         case .sent:
-            account.markSent()
+            account.markSent(attempt)
             if let since = account.uploadingSince {
                 account.deadline = account.deadline + (now - since)
                 account.uploadingSince = nil
             }
         case .progressed:
-            account.markSent()
+            account.markSent(attempt)
         case .replayOverflowed:
             account.isCommitted = true
         case .head(let facts):
-            account.markSent()
+            account.markSent(attempt)
             if facts.meshRetryNo || facts.forbidsRetry || facts.overload == .pool { account.isForbidden = true }
-            account.retryNotBefore = facts.retryAfter.map { now + $0 }
+            // With another one under way, it is not what comes next.
+            let due = facts.retryAfter.map { now + $0 }
+            if account.running.count > 1 {
+                account.retryNotSooner = due
+            } else {
+                account.retryNotBefore = due.map { max($0, account.retryNotSooner ?? $0) }
+            }
         case .failed(let failure):
             // The peer's word that it did not take the stream undoes the sending.
-            if failure.isProvablyUnsent { account.markUnsent() } else { account.markSent() }
+            if failure.isProvablyUnsent { account.markUnsent(attempt) } else { account.markSent(attempt) }
         case .connected, .ended, .timerFired, .callerLeft:
             break
         }
@@ -155,7 +177,9 @@ package struct ExchangeInvariants {
             object(.timerMovesOn, call, now, "woken, and wants to be woken at once again")
         }
         let ended = endRunning(effects, &account, call, now)
-        if let ended, effects.caller.isNothing, !isLeaving { granted(after: ended, immediately: effects.start != nil, &account, call, now) }
+        if let ended, effects.caller.isNothing, !isLeaving, account.running.isEmpty {
+            granted(after: ended, immediately: effects.start != nil, &account, call, now)
+        }
         if let start = effects.start { started(start, &account, call, now, edge()) }
         answeredCaller(effects, &account, call, now)
         if !account.isOver, effects.wakeAt == nil, account.deadline < .distantFuture, !account.headForwarded, !isQuiet {
@@ -175,17 +199,24 @@ package struct ExchangeInvariants {
     private mutating func endRunning(
         _ effects: Effects, _ account: inout CallAccount, _ call: Int, _ now: Instant
     ) -> RunningAttempt? {
-        var isOver = effects.abandon != nil
+        var last: RunningAttempt?
         switch lastEvent {
-        case .failed, .ended, .callerLeft: isOver = true
+        case .failed, .ended: if let place = account.place(of: lastAttempt) { last = ended(place, &account) }
+        case .callerLeft: while let place = account.running.indices.last { last = ended(place, &account) }
         default: break
         }
-        guard isOver else { return nil }
-        guard let attempt = account.running else {
-            if effects.abandon != nil { object(.effectsLegal, call, now, "abandons where nothing runs") }
-            return nil
+        guard effects.abandon != nil else { return last }
+        if account.running.isEmpty, last == nil { object(.effectsLegal, call, now, "abandons where nothing runs") }
+        if effects.only == 0 {
+            while let place = account.running.indices.last { last = ended(place, &account) }
+        } else if let place = account.place(of: Int(effects.only)) {
+            last = ended(place, &account)
         }
-        account.running = nil
+        return last
+    }
+
+    private mutating func ended(_ place: Int, _ account: inout CallAccount) -> RunningAttempt {
+        let attempt = account.running.remove(at: place)
         running[attempt.instance, default: 0] -= 1
         if attempt.isProbe { probing.remove(attempt.instance) }
         return attempt
@@ -203,6 +234,11 @@ package struct ExchangeInvariants {
             account.leftUnsent.append(attempt.instance)
             return
         }
+        charge(&account, call, now)
+    }
+
+    /// A retry or a hedge is paid for.
+    private mutating func charge(_ account: inout CallAccount, _ call: Int, _ now: Instant) {
         charged += 1
         let allowed = allowedRetries(at: now)
         if Double(charged) > allowed + 1e-6 { object(.retriesWithinBudget, call, now, "\(charged) retries of \(allowed)") }
@@ -218,7 +254,8 @@ package struct ExchangeInvariants {
         _ start: Attempt, _ account: inout CallAccount, _ call: Int, _ now: Instant, _ edge: DestinationStatistics
     ) {
         let instance = start.endpoint.endpoint.instance
-        if account.running != nil { object(.effectsLegal, call, now, "starts an attempt beside another") }
+        if start.isHedge { hedged(start, &account, call, now) }
+        if !start.isHedge, !account.running.isEmpty { object(.effectsLegal, call, now, "starts an attempt beside another") }
         if account.isCommitted || account.headForwarded {
             if account.attempts > 0 { object(.noRetryAfterCommit, call, now, "attempt \(start.number)") }
         }
@@ -226,7 +263,12 @@ package struct ExchangeInvariants {
             admitted += 1
             active += 1
         }
-        if let due = account.retryNotBefore, now != due { object(.retryAfterHonoured, call, now, "asked for \(due.nanoseconds) ns") }
+        if !start.isHedge, let due = account.retryNotBefore, now != due {
+            object(.retryAfterHonoured, call, now, "asked for \(due.nanoseconds) ns")
+        }
+        if !start.isHedge, let due = account.retryNotSooner, now < due {
+            object(.retryAfterHonoured, call, now, "asked for no sooner than \(due.nanoseconds) ns")
+        }
         account.retryNotBefore = nil
         account.attempts += 1
         if start.number != account.attempts { object(.effectsLegal, call, now, "attempt \(start.number) after \(account.attempts - 1)") }
@@ -241,7 +283,7 @@ package struct ExchangeInvariants {
             object(.otherEndpointFirst, call, now, "tried \(instance) again, and never \(other.instance)")
         }
         account.tried.append(instance)
-        var attempt = RunningAttempt(instance: instance)
+        var attempt = RunningAttempt(number: start.number, instance: instance)
         switch edge.endpoints.first(where: { $0.instance == instance })?.breaker {
         case .halfOpen:
             attempt.isProbe = true
@@ -252,10 +294,21 @@ package struct ExchangeInvariants {
         case .closed, nil:
             break
         }
-        account.running = attempt
+        account.running.append(attempt)
         running[instance, default: 0] += 1
         calls[call] = account
         checkLoans(edge, call, now)
+    }
+
+    private mutating func hedged(_ start: Attempt, _ account: inout CallAccount, _ call: Int, _ now: Instant) {
+        hedges += 1
+        if account.running.count != 1 { object(.twoAtMost, call, now, "a hedge beside \(account.running.count) attempts") }
+        if account.tried.contains(start.endpoint.endpoint.instance) {
+            object(.hedgesGoToOthers, call, now, "a hedge to \(start.endpoint.endpoint.instance) again")
+        }
+        if account.isForbidden { object(.forbiddenIsNotRetried, call, now, "hedged although the upstream forbade it") }
+        if Double(hedges) > allowedHedges + 1e-6 { object(.hedgesWithinShare, call, now, "\(hedges) hedges of \(allowedHedges)") }
+        charge(&account, call, now)
     }
 
     private mutating func checkEjections(_ instance: InstanceID, _ edge: DestinationStatistics, _ call: Int, _ now: Instant) {
@@ -290,9 +343,12 @@ package struct ExchangeInvariants {
             checkDeadline(account, call, now)
             account.headForwarded = true
             // What a probe was to find out is known.
-            if let attempt = account.running, attempt.isProbe {
-                probing.remove(attempt.instance)
-                account.running?.isProbe = false
+            for place in account.running.indices where account.running[place].isProbe {
+                probing.remove(account.running[place].instance)
+                account.running[place].isProbe = false
+            }
+            if account.running.count != 1 || lastAttempt != 0 && account.running[0].number != lastAttempt {
+                object(.firstAnswerWins, call, now, "\(account.running.count) attempts run on behind the head of attempt \(lastAttempt)")
             }
         case .complete:
             if !account.headForwarded { object(.effectsLegal, call, now, "completes without a head") }
@@ -310,7 +366,7 @@ package struct ExchangeInvariants {
             account.isOver = true
         }
         if account.isOver {
-            if account.running != nil { object(.loansReturned, call, now, "an attempt outlives its call") }
+            if !account.running.isEmpty { object(.loansReturned, call, now, "an attempt outlives its call") }
             if account.attempts > 0 { active -= 1 }
             if account.isRetrying { retrying -= 1 }
             checkSent(account, call, now)

@@ -96,6 +96,10 @@ extension CallPolicy {
             EjectionPolicy(sigma: 1, interval: .milliseconds(100), minCalls: 3, minEndpoints: 3, baseTime: .milliseconds(150)),
             EjectionPolicy(sigma: 0.2, most: 1, interval: .milliseconds(50), minCalls: 2, minEndpoints: 2, baseTime: .seconds(1)),
         ])
+        policy.hedge = random.oneOf([
+            nil, nil, nil, HedgePolicy(), HedgePolicy(after: .fixed(.milliseconds(3)), most: 1),
+            HedgePolicy(after: .quantile(0.5), most: 0.3),
+        ])
         return policy
     }
 }

@@ -91,12 +91,12 @@ package struct Simulation {
             change(kind)
         case .connected(let call, let attempt, let isReused):
             guard calls[call].isRunning(attempt) else { return }
-            invariants.told(.connected, call: call, at: now)
-            calls[call].exchange.connected(now: now)
+            invariants.told(.connected, call: call, attempt: attempt, at: now)
+            calls[call].exchange.connected(of: attempt, now: now)
             send(call, attempt, isReused: isReused)
         case .uploadMoved(let call, let attempt, let pieces):
             guard calls[call].isRunning(attempt) else { return }
-            invariants.told(.progressed, call: call, at: now)
+            invariants.told(.progressed, call: call, attempt: attempt, at: now)
             calls[call].exchange.progressed(now: now)
             if pieces > 0 {
                 queue.schedule(.uploadMoved(call: call, attempt: attempt, pieces: pieces - 1), after: .milliseconds(80))
@@ -105,26 +105,26 @@ package struct Simulation {
             }
         case .head(let call, let attempt, let facts, let ending, let bodyTime):
             guard calls[call].isRunning(attempt) else { return }
-            invariants.told(.head(facts), call: call, at: now)
+            invariants.told(.head(facts), call: call, attempt: attempt, at: now)
             // The attempt goes on only if the exchange forwards its head.
             if let ending {
                 queue.schedule(.failed(call: call, attempt: attempt, ending), after: bodyTime)
             } else {
                 queue.schedule(.responseEnded(call: call, attempt: attempt), after: bodyTime)
             }
-            obey(calls[call].exchange.responseHead(facts, now: now, random: &random), call)
+            obey(calls[call].exchange.responseHead(facts, of: attempt, now: now, random: &random), call)
         case .responseEnded(let call, let attempt):
             guard calls[call].isRunning(attempt) else { return }
-            invariants.told(.ended, call: call, at: now)
-            let upstream = calls[call].upstream
-            calls[call].attemptIsOver()
+            invariants.told(.ended, call: call, attempt: attempt, at: now)
+            let upstream = calls[call].upstream(of: attempt)
+            calls[call].attemptIsOver(attempt)
             idleConnections[upstream, default: 0] += 1
             obey(calls[call].exchange.responseEnded(now: now, random: &random), call)
         case .failed(let call, let attempt, let failure):
             guard calls[call].isRunning(attempt) else { return }
-            invariants.told(.failed(failure), call: call, at: now)
-            calls[call].attemptIsOver()
-            obey(calls[call].exchange.attemptFailed(failure, now: now, random: &random), call)
+            invariants.told(.failed(failure), call: call, attempt: attempt, at: now)
+            calls[call].attemptIsOver(attempt)
+            obey(calls[call].exchange.attemptFailed(failure, of: attempt, now: now, random: &random), call)
         case .timer(let call, let generation):
             guard calls[call].timerGeneration == generation, !calls[call].isOver else { return }
             invariants.told(.timerFired, call: call, at: now)
@@ -174,11 +174,11 @@ package struct Simulation {
         let now = queue.now
         sabotage?(&effects, call, now)
         invariants.answered(effects, call: call, at: now, edge: destination.statistics(now: now))
-        if effects.abandon != nil { calls[call].attemptIsOver() }
+        if effects.abandon != nil { calls[call].attemptIsOver(Int(effects.only)) }
         if let start = effects.start { begin(start, call) }
         switch effects.caller {
         case .nothing: break
-        case .forwardHead: calls[call].status = calls[call].exchange.attempts.last?.status ?? 0
+        case .forwardHead: calls[call].status = calls[call].exchange.attempts.current?.status ?? 0
         case .complete: finish(call, status: calls[call].status)
         case .fail(let failure):
             report.flags[failure.flag, default: 0] += 1
@@ -209,7 +209,9 @@ package struct Simulation {
     private mutating func begin(_ start: Attempt, _ call: Int) {
         let number = Int(start.endpoint.endpoint.instance.low)
         calls[call].begin(start.number, on: number)
-        report.arrivals.append(SimulationReport.Arrival(at: queue.now - began, upstream: number, isRetry: start.number > 1))
+        report.arrivals.append(
+            SimulationReport.Arrival(
+                at: queue.now - began, upstream: number, isRetry: start.number > 1 && !start.isHedge, isHedge: start.isHedge))
         let behaviour = upstreams[number]?.behaviour ?? .dead
         if !start.needsNewConnection, let idle = idleConnections[number], idle > 0 {
             idleConnections[number] = idle - 1
@@ -225,7 +227,7 @@ package struct Simulation {
 
     /// What the upstream will do is drawn when the request reaches it.
     private mutating func send(_ call: Int, _ attempt: Int, isReused: Bool) {
-        let behaviour = upstreams[calls[call].upstream]?.behaviour ?? .dead
+        let behaviour = upstreams[calls[call].upstream(of: attempt)]?.behaviour ?? .dead
         if isReused, behaviour.accepting == .refuses || script.nextUnit() < behaviour.staleUnwritten {
             let failure = AttemptFailure.closedBeforeResponse(reused: true, requestWritten: false)
             queue.schedule(.failed(call: call, attempt: attempt, failure), after: .zero)
@@ -243,10 +245,10 @@ package struct Simulation {
 
     private mutating func requestSent(_ call: Int, _ attempt: Int, isReused: Bool = false) {
         calls[call].isUploaded = true
-        invariants.told(.sent, call: call, at: queue.now)
-        obey(calls[call].exchange.requestSent(now: queue.now), call)
+        invariants.told(.sent, call: call, attempt: attempt, at: queue.now)
+        obey(calls[call].exchange.requestSent(of: attempt, now: queue.now), call)
         guard calls[call].isRunning(attempt) else { return }
-        let behaviour = upstreams[calls[call].upstream]?.behaviour ?? .dead
+        let behaviour = upstreams[calls[call].upstream(of: attempt)]?.behaviour ?? .dead
         let latency = behaviour.latency.draw(&script)
         func fail(_ failure: AttemptFailure) { queue.schedule(.failed(call: call, attempt: attempt, failure), after: latency) }
         if isReused, script.nextUnit() < behaviour.staleWritten {
@@ -278,9 +280,8 @@ package struct Simulation {
 final class SimulatedCall {
     var exchange: Exchange
     let began: Instant
-    /// Number of the running attempt; nil where none is.
-    private var attempt: Int?
-    private(set) var upstream = 0
+    /// Numbers of the running attempts, and where they went.
+    private var running: [(attempt: Int, upstream: Int)] = []
     var timerGeneration = 0
     var isUploaded = false
     var isOver = false
@@ -291,12 +292,12 @@ final class SimulatedCall {
         began = now
     }
 
-    func isRunning(_ number: Int) -> Bool { attempt == number && !isOver }
+    func isRunning(_ number: Int) -> Bool { !isOver && running.contains { $0.attempt == number } }
 
-    func begin(_ number: Int, on upstream: Int) {
-        attempt = number
-        self.upstream = upstream
-    }
+    func upstream(of number: Int) -> Int { running.first { $0.attempt == number }?.upstream ?? 0 }
 
-    func attemptIsOver() { attempt = nil }
+    func begin(_ number: Int, on upstream: Int) { running.append((number, upstream)) }
+
+    /// - Parameter number: 0 for all.
+    func attemptIsOver(_ number: Int) { running.removeAll { number == 0 || $0.attempt == number } }
 }

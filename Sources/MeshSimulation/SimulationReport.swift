@@ -7,6 +7,8 @@ package struct SimulationReport: Sendable {
         package var at: Timespan
         package var upstream: Int
         package var isRetry: Bool
+        /// Sent beside another one.
+        package var isHedge: Bool
     }
 
     package struct Finished: Sendable {
@@ -36,6 +38,7 @@ package struct SimulationReport: Sendable {
     }
 
     package var retries: Int { arrivals.count(where: \.isRetry) }
+    package var hedges: Int { arrivals.count(where: \.isHedge) }
 
     /// The time that this share of the calls took at most; of those that ended with an answer.
     package func latency(_ share: Double) -> Timespan {

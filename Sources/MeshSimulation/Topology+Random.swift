@@ -69,6 +69,11 @@ extension Topology {
         policy.retry = RetryPolicy(attempts: 1 + random.next(below: 5), never: random.nextUnit() < 0.1)
         if random.nextUnit() < 0.3 { policy.breaker = nil }
         if random.nextUnit() < 0.2 { policy.limit = random.nextUnit() < 0.5 ? .gradient2 : .fixed(1 + random.next(below: 20)) }
+        if random.nextUnit() < 0.3 {
+            policy.hedge = HedgePolicy(
+                after: random.nextUnit() < 0.5 ? .quantile(0.9) : .fixed(.milliseconds(Int64(random.next(below: 30)))),
+                most: random.nextUnit() < 0.5 ? 1 : 0.1)
+        }
         switch random.next(below: 4) {
         case 0: policy.balance = .roundRobin
         case 1: policy.balance = .leastRequests

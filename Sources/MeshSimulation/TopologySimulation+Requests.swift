@@ -5,7 +5,9 @@ import MeshPolicy
 // What the services of a simulated mesh do with a request.
 extension TopologySimulation {
     mutating func arrives(_ number: Int, _ attempt: Int) {
-        guard let call = calls[number], call.attempt == attempt, let process = processes[call.target] else { return }
+        guard let call = calls[number], let sent = call.attempts.first(where: { $0.number == attempt }),
+            let process = processes[sent.target]
+        else { return }
         let now = queue.now
         report.attemptArrived(at: process.service.name)
         attemptArrived(call)
@@ -13,15 +15,15 @@ extension TopologySimulation {
             at: process, from: .init(call: number, attempt: attempt), method: call.exchange.request.method, root: call.root,
             received: now)
         request.criticality = call.exchange.request.criticality
-        request.deadline = call.remaining.map { now + $0 }
-        request.granted = call.credit
+        request.deadline = sent.remaining.map { now + $0 }
+        request.granted = sent.credit
         if !process.service.passesOn {
-            request.credit = (call.credit ?? process.snapshot.configuration.retryCredit.grant).map { SharedRetryCredit(granted: $0) }
+            request.credit = (sent.credit ?? process.snapshot.configuration.retryCredit.grant).map { SharedRetryCredit(granted: $0) }
         }
         let index = requests.count
         requests.append(request)
-        call.request = index
-        if let remaining = call.remaining, remaining < Exchange.leastRemainder {
+        call.withAttempt(attempt) { $0.request = index }
+        if let remaining = sent.remaining, remaining < Exchange.leastRemainder {
             respond(index, 504, retryNo: true)
             return
         }
@@ -118,7 +120,7 @@ extension TopologySimulation {
         requests[number]?.call = nil
         _ = hop.exchange.callerLeft(now: queue.now, random: &random)
         calls[call] = nil
-        if let below = hop.request { cancel(below) }
+        for attempt in hop.attempts { if let below = attempt.request { cancel(below) } }
     }
 
     private mutating func release(_ request: SimulatedRequest, servedIn span: Timespan? = nil) {
@@ -207,13 +209,8 @@ final class SimulatedHop {
     let began: Instant
     /// Attempts that reached an instance.
     var arrivals = 0
-    /// Number of the running attempt; nil where none is.
-    var attempt: Int?
-    var target = InstanceID(high: 0, low: 0)
-    var remaining: Timespan?
-    var credit: Int?
-    /// What came of the attempt at the other end.
-    var request: Int?
+    /// Those that run: one, or two side by side.
+    var attempts: [SimulatedAttempt] = []
     var facts = ResponseFacts(status: 0)
     var timerGeneration = 0
 
@@ -223,4 +220,20 @@ final class SimulatedHop {
         self.root = root
         self.began = began
     }
+
+    func isRunning(_ number: Int) -> Bool { attempts.contains { $0.number == number } }
+
+    func withAttempt(_ number: Int, _ change: (inout SimulatedAttempt) -> Void) {
+        if let place = attempts.firstIndex(where: { $0.number == number }) { change(&attempts[place]) }
+    }
+}
+
+/// An attempt on its way or at work.
+struct SimulatedAttempt {
+    let number: Int
+    let target: InstanceID
+    let remaining: Timespan?
+    let credit: Int?
+    /// What came of it at the other end.
+    var request: Int?
 }

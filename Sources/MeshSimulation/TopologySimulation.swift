@@ -77,14 +77,14 @@ package struct TopologySimulation {
         case .clientArrives: clientArrives()
         case .arrives(let call, let attempt): arrives(call, attempt)
         case .fails(let number, let attempt, let failure):
-            guard let call = calls[number], call.attempt == attempt else { return }
-            call.attempt = nil
-            obey(call.exchange.attemptFailed(failure, now: now, random: &random), number)
+            guard let call = calls[number], call.isRunning(attempt) else { return }
+            call.attempts.removeAll { $0.number == attempt }
+            obey(call.exchange.attemptFailed(failure, of: attempt, now: now, random: &random), number)
         case .answers(let number, let attempt, let facts):
-            guard let call = calls[number], call.attempt == attempt else { return }
-            call.request = nil
+            guard let call = calls[number], call.isRunning(attempt) else { return }
+            call.withAttempt(attempt) { $0.request = nil }
             call.facts = facts
-            obey(call.exchange.responseHead(facts, now: now, random: &random), number)
+            obey(call.exchange.responseHead(facts, of: attempt, now: now, random: &random), number)
         case .timer(let number, let generation):
             guard let call = calls[number], call.timerGeneration == generation else { return }
             obey(call.exchange.timerFired(now: now, random: &random), number)
@@ -149,7 +149,7 @@ package struct TopologySimulation {
     mutating func obey(_ effects: Effects, _ number: Int) {
         guard let call = calls[number] else { return }
         let now = queue.now
-        if effects.abandon != nil { abandonAttempt(of: call) }
+        if effects.abandon != nil { abandonAttempts(of: call, only: Int(effects.only)) }
         if var attempt = effects.start {
             sabotage?(&attempt)
             start(attempt, call, number)
@@ -174,18 +174,17 @@ package struct TopologySimulation {
 
     private mutating func start(_ start: Attempt, _ call: SimulatedHop, _ number: Int) {
         let now = queue.now
-        call.attempt = start.number
-        call.target = start.endpoint.endpoint.instance
-        call.remaining = start.remaining
-        call.credit = start.credit
+        let target = start.endpoint.endpoint.instance
+        call.attempts.append(
+            SimulatedAttempt(number: start.number, target: target, remaining: start.remaining, credit: start.credit))
         report.edges[edge(of: call), default: .init()].attempts += 1
-        guard let process = processes[call.target] else { preconditionFailure("endpoints are the topology's instances") }
+        guard let process = processes[target] else { preconditionFailure("endpoints are the topology's instances") }
         if strikes(process, where: { $0 == .refuse }) != nil {
             queue.schedule(.fails(call: number, attempt: start.number, .connectFailed), after: topology.hop * 2)
             return
         }
-        call.exchange.connected(now: now)
-        _ = call.exchange.requestSent(now: now)
+        call.exchange.connected(of: start.number, now: now)
+        _ = call.exchange.requestSent(of: start.number, now: now)
         queue.schedule(.arrives(call: number, attempt: start.number), after: topology.hop)
     }
 
@@ -197,17 +196,18 @@ package struct TopologySimulation {
         return nil
     }
 
-    private mutating func abandonAttempt(of call: SimulatedHop) {
-        call.attempt = nil
-        if let request = call.request { cancel(request) }
-        call.request = nil
+    /// - Parameter number: of the one that ends; 0 for all.
+    private mutating func abandonAttempts(of call: SimulatedHop, only number: Int) {
+        let ended = call.attempts.filter { number == 0 || $0.number == number }
+        call.attempts.removeAll { number == 0 || $0.number == number }
+        for attempt in ended { if let request = attempt.request { cancel(request) } }
     }
 
     /// A call came to its end: its request goes on, or ends with it.
     private mutating func ended(_ number: Int, status: Int, retryNo: Bool) {
         guard let call = calls[number] else { return }
         calls[number] = nil
-        if let request = call.request { cancel(request) }
+        abandonAttempts(of: call, only: 0)
         report.callEnded(
             on: edge(of: call), failed: status >= 500, took: queue.now - call.began, attempts: call.exchange.attempts,
             flag: call.exchange.flag, at: time)

@@ -79,6 +79,10 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
     case lostSpans = 88
     /// True on the root of work that goes on although its request may be over (`Mesh.detached`): nobody waits for it.
     case detached = 89
+    /// On an attempt that was sent beside another one: why.
+    case hedge = 90
+    /// On an attempt beside which another one was due: why it was not sent.
+    case hedgeRefused = 91
 
     package var name: String {
         switch self {
@@ -131,6 +135,8 @@ package enum AttributeKey: UInt8, Sendable, CaseIterable {
         case .kept: "mesh.kept"
         case .lostSpans: "mesh.lost_spans"
         case .detached: "mesh.detached"
+        case .hedge: "mesh.hedge"
+        case .hedgeRefused: "mesh.hedge_refused"
         }
     }
 }

@@ -13,7 +13,8 @@ package enum EdgeStory {
         if explanation.events.isEmpty { lines.append(StyledText("no breaker of this edge has opened", .dim)) }
         for (what, counts) in [
             ("refused by the caller", explanation.refusals), ("repeated", explanation.retries),
-            ("not repeated", explanation.refusedRetries),
+            ("not repeated", explanation.refusedRetries), ("hedged", explanation.hedges ?? [:]),
+            ("not hedged", explanation.refusedHedges ?? [:]),
         ] where !counts.isEmpty {
             let sum = counts.values.reduce(0, +)
             let parts = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value)x \(DisplayWidth.printable($0.key))" }

@@ -185,7 +185,9 @@ struct TraceRows: Sendable {
             number += 1
             let duration = visitAttempt(
                 child, number: attempts.count > 1 ? child.attributes["mesh.attempt"]?.integer ?? number : nil, depth: depth)
-            if number < attempts.count { retryCost += duration }
+            // One that another was sent beside, without its end, was not what that one waited for.
+            let end = child.startUnixNano + child.durationNS
+            if attempts.contains(where: { $0.startUnixNano >= end && $0.spanID != child.spanID }) { retryCost += duration }
         }
         let shown = rows[first...].filter { $0.depth == depth && $0.kind != .event }.map { Interval(start: $0.start, end: $0.end) }
         gaps += Interval.subtract(shown, from: interval(of: call))
@@ -203,7 +205,7 @@ struct TraceRows: Sendable {
         let server = below.first { $0.kind == .server }
         let label = server?.service ?? attempt.destination
         let ordinal = number.map { "#\($0)" }
-        let note = attempt.statusNote(over: 399) ?? server?.statusNote(over: 399)
+        let note = attempt.hedgeNote ?? attempt.statusNote(over: 399) ?? server?.statusNote(over: 399)
         guard let server else {
             let whole = interval(of: attempt)
             let shown = Interval(start: min(whole.end, waits.map { interval(of: $0).end }.max() ?? whole.start), end: whole.end)
@@ -217,10 +219,10 @@ struct TraceRows: Sendable {
             return whole.length
         }
         // Where the caller gave up first, its view counts: the server may have gone on for long.
-        let givenUp = attempt.hasFailed && interval(of: attempt).end < interval(of: server).end
+        let givenUp = (attempt.hasFailed || attempt.isOvertaken) && interval(of: attempt).end < interval(of: server).end
         addWork(
             server, label: label, ordinal: ordinal, depth: depth, shownAs: givenUp ? interval(of: attempt) : nil, note: note,
-            hasFailed: attempt.hasFailed || server.hasFailed)
+            hasFailed: attempt.hasFailed || server.hasFailed && !attempt.isOvertaken)
         for child in below where child.spanID != server.spanID { visit(child, depth: depth + 1, isRoot: false) }
         return waited + (givenUp ? interval(of: attempt) : interval(of: server)).length
     }
@@ -251,6 +253,16 @@ extension TraceSpan {
 
     private var statusCode: Int? { attributes["http.response.status_code"]?.integer }
     private var flag: String? { text("mesh.flag").flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// An attempt beside it was answered first, so that this one was cancelled.
+    fileprivate var isOvertaken: Bool { text("mesh.retry_reason") == "overtaken" }
+
+    /// Of two attempts side by side: which was the second, and which was cancelled.
+    fileprivate var hedgeNote: String? {
+        let parts = [attributes["mesh.hedge"] == nil ? nil : "hedge", isOvertaken ? "overtaken" : nil, statusNote(over: 399)]
+        guard parts[0] != nil || parts[1] != nil else { return nil }
+        return parts.compactMap { $0 }.joined(separator: " ")
+    }
 
     /// Failed as a breaker sees it: a 4xx is an answer.
     fileprivate var hasFailed: Bool {

@@ -25,7 +25,7 @@ extension ForwardedCall {
         if !lines.isEmpty || callFlag != nil || tries > 1 {
             var details = callFlag.map { "flag=\($0.code); " } ?? ""
             if tries > 0 { details += "attempt=\(tries); " }
-            if identity.origin != .edge, let instance = attempts?.last?.instance { details += "endpoint=\(instance); " }
+            if identity.origin != .edge, let instance = attempts?.current?.instance { details += "endpoint=\(instance); " }
             lines += "proxy-status: \(loop.shared.service); received-status=\(response.status)"
             lines += "; details=\"\(details)\(destination?.service ?? "")\"\r\n"
         }

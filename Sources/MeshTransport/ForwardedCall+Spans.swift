@@ -13,8 +13,8 @@ extension ForwardedCall {
     var trouble: TraceTrouble {
         var trouble = identity.troubleBelow
         if let attempts {
-            if attempts.count > 1 { trouble.insert(.retried) }
-            if let last = attempts.indices.last, (attempts[last].status ?? 0) >= 500 { trouble.insert(.error) }
+            if attempts.count > 1, attempts.contains(where: \.isRepetition) { trouble.insert(.retried) }
+            if let decisive = attempts.place, (attempts[decisive].status ?? 0) >= 500 { trouble.insert(.error) }
         }
         if failure != nil { trouble.insert(.error) }
         if let notes = identity.notes { trouble.formUnion(notes.trouble) }
@@ -25,8 +25,8 @@ extension ForwardedCall {
         guard identity.isRecorded, let destination, let attempts else { return }
         let end = loop.now
         let flag = callFlag
-        let last = attempts.indices.last
-        let status = failure?.status ?? last.flatMap { attempts[$0].status }
+        let decisive = attempts.place
+        let status = failure?.status ?? decisive.flatMap { attempts[$0].status }
         logAccess(status: status, flag: flag, end: end)
         let recorder = loop.recorder
         guard recorder.isEnabled else { return }
@@ -60,7 +60,7 @@ extension ForwardedCall {
             if let failure { span.add(.cause, failure.cause.description) }
             if replayHasOverflowed { span.add(.replayOverflowed, true) }
             if routeState.isMirror { span.add(.mirror, true) }
-            if let last, attempts[last].retry != .notNeeded { span.add(.retryReason, attempts[last].retry.rawValue) }
+            if let decisive, attempts[decisive].retry != .notNeeded { span.add(.retryReason, attempts[decisive].retry.rawValue) }
         }
         recordServerSpan(status: status, flag: flag, end: end, decision: decision)
     }
@@ -96,6 +96,8 @@ extension ForwardedCall {
             if let status = attempt.status { span.add(.httpResponseStatusCode, status) }
             if let flag { span.add(flag) }
             if let failure = attempt.failure { span.add(.cause, failure.description) }
+            if let waited = attempt.hedgedAfter { span.add(.hedge, "no answer after \(waited.milliseconds) ms") }
+            if let refusal = attempt.hedgeRefusal { span.add(.hedgeRefused, refusal.rawValue) }
             if let fault = attempt.fault { span.add(.fault, fault.description) }
             if attempt.retry != .notNeeded {
                 span.add(.retried, attempt.retry.isRetry)

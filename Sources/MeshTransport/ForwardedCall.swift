@@ -39,20 +39,24 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     /// Bytes of both bodies as they stood on the wire.
     private(set) var receivedBytes: UInt64 = 0
     private(set) var deliveredBytes: UInt64 = 0
-    private var replay = ReplayBuffer()
+    private(set) var replay = ReplayBuffer()
     /// What came after the replay buffer was full and before there was an upstream to send it to.
     private var held: [ByteBuffer] = []
     /// The source has handed over the last byte of the body.
-    private var requestEnded = false
+    var requestEnded = false
     /// The request's head is out on the current attempt, and pieces of the body go straight through.
-    private var isStreaming = false
+    var isStreaming = false
     private var sourceIsPaused = false
 
     // MARK: The exchange
-    private var exchange: Exchange?
-    private(set) var destination: Destination?
-    private(set) var attempt: Attempt?
-    private(set) var upstream: UpstreamStream?
+    var exchange: Exchange?
+    var destination: Destination?
+    var attempt: Attempt?
+    var upstream: UpstreamStream?
+    /// Receives what a second attempt that runs beside says; nil where there is none.
+    var beside: ForwardedCall?
+    /// Whose second attempt this is. Such a call has no exchange of its own: it holds a response until one of both is wanted.
+    var lead: ForwardedCall?
     private(set) var isCommitted = false
     private(set) var isOver = false
     private(set) var failure: CallFailure?
@@ -82,8 +86,10 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         return sharedCredit?.spent ?? exchange?.creditSpent ?? 0
     }
     private(set) var replayHasOverflowed = false
-    var takesChunksRaw: Bool { source?.takesChunksRaw ?? false }
-    var answeredRequest: AnsweredRequest { AnsweredRequest(method: request.methodKind, offersUpgrade: offersUpgrade) }
+    /// Who holds the request.
+    var asked: ForwardedCall { lead ?? self }
+    var takesChunksRaw: Bool { asked.source?.takesChunksRaw ?? false }
+    var answeredRequest: AnsweredRequest { AnsweredRequest(method: asked.request.methodKind, offersUpgrade: offersUpgrade) }
 
     // MARK: - Beginning and end
 
@@ -112,6 +118,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             self.upstream = nil
             upstream.abandon(drains: false)
         }
+        if beside != nil { abandonBeside(drains: false) }
         replay.close(account: loop.shared.replay)
         held = []
         if let mirror {
@@ -140,6 +147,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         destination = nil
         attempt = nil
         upstream = nil
+        beside = nil
         failure = nil
         requestEnded = false
         isStreaming = false
@@ -160,11 +168,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     // MARK: - Effects
 
-    private func perform(_ effects: Effects) {
-        if let reason = effects.abandon { abandonUpstream(reason) }
+    func perform(_ effects: Effects) {
+        if let reason = effects.abandon { abandon(reason, only: Int(effects.only)) }
         loop.setTimer(self, due: effects.wakeAt ?? .distantFuture)
         if let attempt = effects.start {
-            start(attempt)
+            if attempt.isHedge { startBeside(attempt) } else { start(attempt) }
             return
         }
         switch effects.caller {
@@ -189,7 +197,12 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         }
     }
 
-    private func abandonUpstream(_ reason: AbandonReason) {
+    /// - Parameter number: of the one attempt that ends; 0 for all.
+    private func abandon(_ reason: AbandonReason, only number: Int) {
+        if beside != nil {
+            if number == 0 || beside?.attempt?.number == number { abandonBeside(drains: reason == .retried) }
+            guard number == 0 || attempt?.number == number else { return }
+        }
         isStreaming = false
         guard let upstream else { return }
         self.upstream = nil
@@ -214,11 +227,10 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     // MARK: - An attempt
 
-    private func start(_ attempt: Attempt) {
+    func start(_ attempt: Attempt) {
         self.attempt = attempt
-        identity.beginAttempt(attempt.number)
         let pool = loop.pool(for: attempt.endpoint)
-        if !attempt.needsNewConnection, let connection = pool.lease(mustBeSure: !request.methodKind.isIdempotent) {
+        if !attempt.needsNewConnection, let connection = pool.lease(mustBeSure: !asked.request.methodKind.isIdempotent) {
             connection.lease(to: self)
             upstreamReady(connection)
         } else {
@@ -233,19 +245,21 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     func upstreamReady(_ connection: UpstreamStream) {
         upstream = connection
-        exchange!.connected(now: loop.now)
+        asked.exchange!.connected(of: attempt?.number, now: loop.now)
         sendRequest(on: connection)
     }
 
     /// Sends the head and what is at hand of the body.
     private func sendRequest(on connection: UpstreamStream) {
+        let asked = asked
         guard let destination, let attempt else { return }
         loop.headOwner?.writeHead()
+        asked.identity.beginAttempt(attempt.number)
         loop.requestOutput.clear()
-        RequestWriter.write(self, attempt: attempt, to: destination, into: &loop.requestOutput)
-        var rest = replay.pieces
-        let frames = framesBody(for: connection)
-        if replay.bytes <= Self.joinedBody, !connection.takesData, !frames {
+        RequestWriter.write(asked, attempt: attempt, to: destination, into: &loop.requestOutput)
+        var rest = asked.replay.pieces
+        let frames = asked.framesBody(for: connection)
+        if asked.replay.bytes <= Self.joinedBody, !connection.takesData, !frames {
             for piece in rest { loop.requestOutput.writeImmutableBuffer(piece) }
             rest = []
         }
@@ -256,7 +270,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         }
         if frames {
             rest = rest.map(Self.chunk)
-            if requestEnded { rest.append(lastChunk) }
+            if requestEnded { rest.append(asked.lastChunk) }
         }
         isStreaming = true
         if isBodyAtHand, rest.isEmpty, !requestEnded {
@@ -265,7 +279,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
             connection.send(loop.requestOutput, rest: rest, isEnd: requestEnded)
         }
         guard upstream === connection else { return }
-        if requestEnded { perform(exchange!.requestSent(now: loop.now)) }
+        if requestEnded { asked.perform(asked.exchange!.requestSent(of: attempt.number, now: loop.now)) }
         if sourceIsPaused, connection.isWritable { resumeSource() }
     }
 
@@ -304,7 +318,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         guard !isOver, isStreaming, let upstream else { return }
         if framesBody(for: upstream) { upstream.sendBody(lastChunk) }
         upstream.sendEnd()
-        perform(exchange!.requestSent(now: loop.now))
+        perform(exchange!.requestSent(of: attempt?.number, now: loop.now))
     }
 
     private func overflowReplay() {
@@ -346,10 +360,11 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
 
     /// A final head, in `response`.
     func upstreamHead() {
+        if let lead { return lead.besideHead() }
         if response.fields.present.contains(.meshTrouble), destination?.isExternal == false {
             identity.troubleBelow.formUnion(TraceTrouble(head: response, responseBytes))
         }
-        perform(exchange!.responseHead(ResponseFacts(of: self), now: loop.now, random: &loop.random))
+        perform(exchange!.responseHead(ResponseFacts(of: self), of: attempt?.number, now: loop.now, random: &loop.random))
     }
 
     func upstreamBody(_ bytes: ByteBuffer) {
@@ -371,6 +386,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
     func upstreamFailed(_ failure: AttemptFailure) {
         upstream = nil
         isStreaming = false
-        perform(exchange!.attemptFailed(failure, now: loop.now, random: &loop.random))
+        if let lead { return lead.besideFailed(failure) }
+        perform(exchange!.attemptFailed(failure, of: attempt?.number, now: loop.now, random: &loop.random))
     }
 }

@@ -86,6 +86,7 @@ extension RequestSource {
         facts.bodyIsStreamed = bodyFollows
         facts.maxDuration = route?.maxDuration
         facts.isGRPC = call.isGRPC
+        facts.isHedgeable = !call.offersUpgrade
         facts.affinity = call.routeState.affinity ?? destination.affinityKey.flatMap { call.affinity(by: $0) }
         facts.fault = route?.fault(at: loop.now)
         if let route { call.identity.criticality = route.criticality }

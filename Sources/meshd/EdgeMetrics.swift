@@ -10,6 +10,7 @@ enum EdgeMetrics {
         (EdgeReport.Name.calls, "mesh_calls_total", "Calls that were let through."),
         (EdgeReport.Name.failed, "mesh_calls_failed_total", "Calls that failed."),
         (EdgeReport.Name.attempts, "mesh_attempts_total", "Attempts of calls, the first one included."),
+        (EdgeReport.Name.hedges, "mesh_hedges_sent_total", "Second attempts beside a first one that was slow."),
         (EdgeReport.Name.unsentRetries, "mesh_retries_unsent_total", "Attempts made elsewhere, since the one before was never sent."),
     ]
 
@@ -35,6 +36,9 @@ enum EdgeMetrics {
             byWord("mesh_retries_total", "reason", "Attempts that were repeated, by what had gone wrong.", edge.retries),
             byWord(
                 "mesh_retries_refused_total", "reason", "Failed attempts that were not repeated, by why not.", edge.refusedRetries),
+            byWord("mesh_hedges_total", "outcome", "Second attempts that are over, by what became of them.", edge.hedges ?? [:]),
+            byWord(
+                "mesh_hedges_refused_total", "reason", "Second attempts that were due and not made, by why not.", edge.refusedHedges ?? [:]),
             family("mesh_calls_active", .gauge, "Calls under way.", Double(edge.active)),
             family("mesh_calls_retrying", .gauge, "Calls under way that are being repeated.", Double(edge.retrying)),
             family("mesh_attempts_pending", .gauge, "Attempts that wait for a connection.", Double(edge.pending)),

@@ -78,6 +78,8 @@ struct TrafficLedger: Sendable {
         var refusals: [String: UInt64] = [:]
         var retries: [String: UInt64] = [:]
         var refusedRetries: [String: UInt64] = [:]
+        var hedges: [String: UInt64] = [:]
+        var refusedHedges: [String: UInt64] = [:]
         var latest: [EdgeReport] = []
         var toTier = ""
 
@@ -96,11 +98,14 @@ struct TrafficLedger: Sendable {
             latencies.merge(oldest.map { newest.latencies.since($0.latencies) } ?? newest.latencies)
             remaining.merge(oldest.map { newest.remaining.since($0.remaining) } ?? newest.remaining)
             if seconds > 0 { rps += Double(calls + refused) / seconds }
-            for (key, value) in newest.refusals { refusals[key, default: 0] += value.subtractingOrAll(oldest?.refusals[key] ?? 0) }
-            for (key, value) in newest.retries { retries[key, default: 0] += value.subtractingOrAll(oldest?.retries[key] ?? 0) }
-            for (key, value) in newest.refusedRetries {
-                refusedRetries[key, default: 0] += value.subtractingOrAll(oldest?.refusedRetries[key] ?? 0)
+            func add(_ newest: [String: UInt64]?, since oldest: [String: UInt64]?, to sums: inout [String: UInt64]) {
+                for (key, value) in newest ?? [:] { sums[key, default: 0] += value.subtractingOrAll(oldest?[key] ?? 0) }
             }
+            add(newest.refusals, since: oldest?.refusals, to: &refusals)
+            add(newest.retries, since: oldest?.retries, to: &retries)
+            add(newest.refusedRetries, since: oldest?.refusedRetries, to: &refusedRetries)
+            add(newest.hedges, since: oldest?.hedges, to: &hedges)
+            add(newest.refusedHedges, since: oldest?.refusedHedges, to: &refusedHedges)
             latest.append(newest)
             toTier = newest.tier
         }
@@ -182,7 +187,8 @@ struct TrafficLedger: Sendable {
         return EdgeExplanation(
             edge: Self.status(edge, window), events: events.sorted { $0.at < $1.at },
             endpoints: endpoints.sorted { ($0.replica ?? $0.instance) < ($1.replica ?? $1.instance) }, refusals: some(window.refusals),
-            retries: some(window.retries), refusedRetries: some(window.refusedRetries))
+            retries: some(window.retries), refusedRetries: some(window.refusedRetries), hedges: some(window.hedges),
+            refusedHedges: some(window.refusedHedges))
     }
 
     func signals(now: Instant) -> [ServiceSignals] {

@@ -87,6 +87,30 @@ import Testing
         #expect(calls[2].policy.breaker == nil)
     }
 
+    @Test func hedgesAreSetAndSwitchedOff() throws {
+        let (document, findings) = judge(
+            """
+            mesh: shop
+            defaults: { hedge: { after: p99, max: 2% } }
+            services:
+              a:
+                tier: domain
+                run: bin/a
+                calls: { b: {}, c: { hedge: { after: 30ms } }, d: { hedge: off } }
+              b: { tier: enterprise, run: bin/b }
+              c: { tier: enterprise, run: bin/c }
+              d: { tier: enterprise, run: bin/d }
+            """)
+        #expect(findings.rendered == "")
+        let calls = try #require(document).services[0].calls
+        #expect(calls[0].policy.hedge == HedgePolicy(after: .quantile(0.99), most: 0.02))
+        #expect(calls[1].policy.hedge == HedgePolicy(after: .fixed(.milliseconds(30)), most: 0.02))
+        #expect(calls[2].policy.hedge == nil)
+        #expect(
+            judge("mesh: m\nservices: { a: { tier: domain, run: x, calls: [b] }, b: { tier: enterprise, run: y } }").document?.services[0]
+                .calls[0].policy.hedge == nil)
+    }
+
     @Test func mergeKeysAndAliasesWork() throws {
         let document = try #require(
             judge(

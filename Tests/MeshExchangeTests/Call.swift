@@ -14,12 +14,13 @@ final class Call {
         to destination: Destination, _ method: MethodSet = .get, at now: Instant = .zero, inherited: Instant? = nil,
         timeout: Timespan? = nil, streamsBody: Bool = false, isGRPC: Bool = false, maxDuration: Timespan? = nil,
         isMarkedIdempotent: Bool = false, credit: CallCredit = .unlimited, affinity: UInt64? = nil,
-        seed: UInt64 = 1, criticality: Criticality = .standard
+        seed: UInt64 = 1, criticality: Criticality = .standard, isHedgeable: Bool = true
     ) {
         var facts = RequestFacts(
             method: method, isMarkedIdempotent: isMarkedIdempotent, bodyIsStreamed: streamsBody, isGRPC: isGRPC, maxDuration: maxDuration,
             traceID: TraceID(high: 1, low: seed), affinity: affinity)
         facts.criticality = criticality
+        facts.isHedgeable = isHedgeable
         exchange = Exchange(destination: destination, request: facts, received: now, inherited: inherited, timeout: timeout, credit: credit)
         self.now = now
         random = RandomSource(seed: seed)

@@ -64,6 +64,15 @@ struct CriticalPathTests {
         #expect(own(story) == [1: 0, 2: 0, 3: 100, 4: 0])
     }
 
+    @Test func ofAHedgedCallOneThatFailedCountsUntilTheOtherBegan() {
+        var story = Story(1)
+        story.add(Story.orders, .server, 1, under: nil, 0, 100)
+        story.call(Story.orders, to: Story.inventory, 2, under: 1, 0, 100)
+        story.attempt(Story.orders, to: Story.inventory, 3, under: 2, 0, 70, number: 1, status: 503)
+        story.attempt(Story.orders, to: Story.inventory, 4, under: 2, 50, 100, number: 2, status: 200)
+        #expect(own(story) == [1: 0, 2: 0, 3: 50, 4: 50])
+    }
+
     @Test func asyncChildrenThatOutliveTheirParentAreNotOnIt() {
         var story = Story(1)
         story.add(Story.orders, .server, 1, under: nil, 0, 100)

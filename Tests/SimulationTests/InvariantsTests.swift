@@ -63,6 +63,62 @@ struct InvariantsTests {
         #expect(rules(Simulation.run(troubled(), seed: 1, judgedBy: promised)).contains(.sentOnceUnlessRepeatable))
     }
 
+    // MARK: Two attempts side by side
+
+    private func hedging(_ change: (inout Scenario) -> Void = { _ in }) -> Scenario {
+        troubled { scenario in
+            scenario.policy.hedge = HedgePolicy(after: .fixed(.milliseconds(8)), most: 0.5)
+            for index in scenario.upstreams.indices {
+                scenario.upstreams[index].behaviour.latency = .tailed(.milliseconds(2), .milliseconds(6), share: 0.1, factor: 20)
+            }
+            change(&scenario)
+        }
+    }
+
+    @Test("to nothing where hedges keep to their rules, and they shorten the tail")
+    func hedges() {
+        let report = Simulation.run(hedging(), seed: 1)
+        #expect(report.violations.isEmpty && report.hedges > 10)
+        let without = Simulation.run(hedging { $0.policy.hedge = nil }, seed: 1)
+        #expect(report.latency(0.95) < without.latency(0.95))
+    }
+
+    @Test("to more hedges than their share")
+    func tooManyHedges() {
+        var promised = hedging().policy
+        promised.hedge?.most = 0.01
+        #expect(rules(Simulation.run(hedging(), seed: 1, judgedBy: promised)).contains(.hedgesWithinShare))
+    }
+
+    @Test("to a hedge that is not paid like a retry")
+    func unpaidHedges() {
+        var promised = hedging().policy
+        promised.retry.budgetRatio = 0.01
+        promised.retry.reservePerSecond = 0
+        let scenario = hedging { for index in $0.upstreams.indices { $0.upstreams[index].behaviour.errors = 0 } }
+        #expect(rules(Simulation.run(scenario, seed: 1, judgedBy: promised)).contains(.retriesWithinBudget))
+    }
+
+    @Test("to a hedge of what must not be sent twice")
+    func hedgedTwice() {
+        var promised = hedging().policy
+        promised.retry.methods = []
+        let scenario = hedging { for index in $0.upstreams.indices { $0.upstreams[index].behaviour.errors = 0 } }
+        #expect(rules(Simulation.run(scenario, seed: 1, judgedBy: promised)).contains(.sentOnceUnlessRepeatable))
+    }
+
+    @Test("to a loser that is not cancelled")
+    func loserGoesOn() {
+        let found = sabotaged(hedging()) { effects, _, _ in if effects.abandon == .overtaken { effects.abandon = nil } }
+        #expect(found.isSuperset(of: [.firstAnswerWins, .loansReturned]))
+    }
+
+    @Test("to the winner being cancelled")
+    func winnerIsCancelled() {
+        let found = sabotaged(hedging()) { effects, _, _ in if effects.abandon == .overtaken { effects.only = 3 - effects.only } }
+        #expect(found.contains(.firstAnswerWins))
+    }
+
     // MARK: Where answers are falsified on their way
 
     private func sabotaged(_ scenario: Scenario? = nil, _ sabotage: @escaping Simulation.Saboteur) -> Set<Rule> {
@@ -216,6 +272,24 @@ struct InvariantsTests {
         trace.now = .zero + .milliseconds(99)
         trace.told(.timerFired, 1, Effects(start: trace.attempt(2, 2), wakeAt: later))
         #expect(trace.found(.retryAfterHonoured))
+    }
+
+    @Test("to a third attempt beside two, and to a hedge that goes where the first went")
+    func third() {
+        var policy = CallPolicy()
+        policy.hedge = HedgePolicy(most: 10)
+        policy.retry.budgetRatio = 10
+        var trace = Trace(policy: policy)
+        func hedge(_ number: Int, _ endpoint: Int) -> Effects {
+            var attempt = trace.attempt(number, endpoint)
+            attempt.isHedge = true
+            return Effects(start: attempt, wakeAt: later)
+        }
+        trace.arrive(1)
+        trace.told(.timerFired, 1, hedge(2, 2))
+        #expect(!trace.found(.twoAtMost) && !trace.found(.hedgesGoToOthers) && !trace.found(.hedgesWithinShare))
+        trace.told(.timerFired, 1, hedge(3, 2))
+        #expect(trace.found(.twoAtMost) && trace.found(.hedgesGoToOthers))
     }
 
     @Test("to an endpoint that is left free of charge twice")

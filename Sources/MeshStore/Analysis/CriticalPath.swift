@@ -101,11 +101,13 @@ package struct CriticalPath: Hashable, Sendable {
         guard attempts.count > 1 else { return [:] }
         func isAnswered(_ index: Int) -> Bool { tree.nodes[index].span.integer(.httpResponseStatusCode) != nil }
         var lost: [Int: Int64] = [:]
-        for loser in attempts where !isAnswered(loser) {
+        for loser in attempts {
             let span = tree.nodes[loser].span
+            // Also of one that failed first, and left the call to the other.
             let winner = attempts.first { other in
                 let rival = tree.nodes[other].span
-                return isAnswered(other) && rival.start < span.end && span.start < rival.end
+                return other != loser && isAnswered(other) && rival.start < span.end && span.start < rival.end
+                    && (!isAnswered(loser) || rival.end > span.end)
             }
             if let winner { lost[loser] = tree.nodes[winner].span.start.nanoseconds }
         }

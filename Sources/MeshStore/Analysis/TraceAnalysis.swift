@@ -48,6 +48,8 @@ package struct TraceAnalysis: Hashable, Sendable {
     package let retryCost: Timespan
     /// Tries beyond the first of their call, by destination, in the order of their starts.
     package let retries: [Retries]
+    /// Tries beside another one.
+    package let hedges: [Retries]
     /// What is not there although something that is there speaks of it.
     package let missing: [String]
 
@@ -75,9 +77,18 @@ package struct TraceAnalysis: Hashable, Sendable {
         var backoff = Timespan.zero
         var retryCost = Timespan.zero
         var retries: [Retries] = []
+        var hedges: [Retries] = []
         var missing: [String] = []
         var parts: [Part: Timespan] = [:]
         var isBelowRetried = [Bool](repeating: false, count: tree.nodes.count)
+
+        func count(_ destination: String, in list: inout [Retries]) {
+            if let known = list.firstIndex(where: { $0.destination == destination }) {
+                list[known].count += 1
+            } else {
+                list.append(Retries(destination: destination, count: 1))
+            }
+        }
 
         func spend(_ time: Timespan, service: String, tier: String) {
             if tiers[tier] == nil { order.append(tier) }
@@ -124,11 +135,7 @@ package struct TraceAnalysis: Hashable, Sendable {
                 }
                 let number = span.integer(.attempt) ?? 1
                 if number > 1, let destination {
-                    if let known = retries.firstIndex(where: { $0.destination == destination }) {
-                        retries[known].count += 1
-                    } else {
-                        retries.append(Retries(destination: destination, count: 1))
-                    }
+                    if span[.hedge] != nil { count(destination, in: &hedges) } else { count(destination, in: &retries) }
                 }
                 if span.isTrue(.retried) { retryCost += path.total[index] }
                 if !isAnsweredByMesh, span.integer(.httpResponseStatusCode) != nil, !isExternal, span[.flag] == nil, span[.fault] == nil {
@@ -157,12 +164,14 @@ package struct TraceAnalysis: Hashable, Sendable {
         self.backoff = backoff
         self.retryCost = retryCost
         self.retries = retries
+        self.hedges = hedges
         self.missing = missing
     }
 
-    /// `1 retry inventory`; nil where nothing is to be said.
+    /// `1 retry inventory, 1 hedge crm`; nil where nothing is to be said.
     package var note: String? {
         var parts = retries.map { "\($0.count) \($0.count == 1 ? "retry" : "retries") \($0.destination)" }
+        parts += hedges.map { "\($0.count) \($0.count == 1 ? "hedge" : "hedges") \($0.destination)" }
         if isDetached { parts.append("detached") }
         if !isComplete { parts.append("incomplete") }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")

@@ -63,6 +63,7 @@ struct TraceDigest: Hashable {
         var name: String?
         var status: Int64?
         var attempt: Int64 = 0
+        var isHedge = false
         var destination: RawValue?
         var flags: Int64 = 0
         var isDetached = false
@@ -71,6 +72,7 @@ struct TraceDigest: Hashable {
             case .name(let value) where isRoot: name = value.text
             case .attribute(.httpResponseStatusCode, .integer(let code)) where isRoot: status = code
             case .attribute(.attempt, .integer(let number)) where kind == .attempt: attempt = number
+            case .attribute(.hedge, _): isHedge = true
             case .attribute(.destination, let value) where kind == .attempt: destination = value
             case .attribute(.detached, .bool(true)) where isRoot: isDetached = true
             case .attribute(.flag, .flag(let raw)) where raw < 63: flags |= 1 << Int64(raw)
@@ -91,7 +93,7 @@ struct TraceDigest: Hashable {
         }
         if kind == .attempt {
             attempts = max(attempts, attempt, 1)
-            if attempt > 1, let destination = destination?.text { retries[destination, default: 0] += 1 }
+            if attempt > 1, !isHedge, let destination = destination?.text { retries[destination, default: 0] += 1 }
         }
         if isRoot {
             let candidate = Root(

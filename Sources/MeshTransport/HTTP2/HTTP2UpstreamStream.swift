@@ -40,7 +40,7 @@ final class HTTP2UpstreamStream: UpstreamStream, @unchecked Sendable {
     // MARK: - The request
 
     override func send(_ head: ByteBuffer, rest: [ByteBuffer], isEnd: Bool) {
-        guard let connection, let call else { return }
+        guard let connection, let call = call?.asked else { return }
         id = connection.open(self)
         let framing = call.request.framing
         if framing == .chunked, !call.bodyIsData { unchunker = BodyDecoder(.chunked) }
@@ -101,7 +101,7 @@ final class HTTP2UpstreamStream: UpstreamStream, @unchecked Sendable {
     override func sendEnd() {
         guard let connection, !requestEnded else { return }
         requestEnded = true
-        if let trailers = trailers ?? call?.requestTrailers.map(HTTP2Heads.trailers) {
+        if let trailers = trailers ?? call?.asked.requestTrailers.map(HTTP2Heads.trailers) {
             connection.writeHeaders(id, trailers, isEnd: true)
         } else {
             connection.write(id, .data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)))
