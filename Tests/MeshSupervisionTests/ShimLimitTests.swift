@@ -28,7 +28,8 @@ import Testing
         let client = try slot.launch()
         var events = EventReader(client)
         _ = try slot.specification(
-            ["sh", "-c", "\(TestSlot.service) hog 20 & \(TestSlot.service) hog 20 & wait"], limits: ProcessLimits(memoryBytes: 32 << 20))
+            ["sh", "-c", "'\(TestSlot.service)' hog 20 & '\(TestSlot.service)' hog 20 & wait"], limits: ProcessLimits(memoryBytes: 32 << 20)
+        )
         client.send(.start)
         _ = try await events.started()
         #expect(try await events.exited().memory != nil)
