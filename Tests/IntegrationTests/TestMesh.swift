@@ -21,12 +21,20 @@ final class TestMesh {
         self.stateFolder = folder.appending(path: stateFolder)
         environment = ProcessInfo.processInfo.environment
         for name in environment.keys where name.hasPrefix("MESH_") || name == "PORT" { environment[name] = nil }
-        environment["BIN"] = Programs.folder.path(percentEncoded: false)
+        environment["BIN"] = try Self.programs(by: folder.appending(path: "bin"))
         environment["MESH_STATE_DIR"] = self.stateFolder.path(percentEncoded: false)
         environment["MESH_TEST_ID"] = id
         environment["NO_COLOR"] = "1"
         environment.merge(extra) { $1 }
         try write(yaml)
+    }
+
+    /// The folder of the executables; by a link where its own path has a blank, at which the text of a `run:` is cut into words.
+    private static func programs(by link: URL) throws -> String {
+        let path = Programs.folder.path(percentEncoded: false)
+        guard path.contains(" ") else { return path }
+        try FileManager.default.createSymbolicLink(at: link, withDestinationURL: Programs.folder)
+        return link.path(percentEncoded: false)
     }
 
     /// The shop of this repository, its executables those of this build, its port from the kernel.
