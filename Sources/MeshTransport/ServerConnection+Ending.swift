@@ -38,15 +38,13 @@ extension ServerConnection {
         answerEnded = true
         countAnswer(answeredStatus)
         writeOutput()
-        if !keepsAlive || loop.isDraining { keepsAlive = false }
-        if reading == .body || reading == .head { endDuringRequest() }
-        // Within `process` the loop there goes on.
-        guard !isProcessing, reading == .ended else {
-            flushDelivered()
+        if reading == .body || reading == .head {
+            // This may go on to the next request, or past it.
+            endDuringRequest()
             return
         }
-        flushDelivered()
-        guard nextRequest() else { return }
+        // Within `process` the loop there goes on.
+        guard !isProcessing, reading == .ended, nextRequest() else { return }
         if let bytes = unread {
             unread = nil
             process(bytes)
@@ -55,14 +53,14 @@ extension ServerConnection {
     }
 
     /// An early answer: the rest of the body is read and dropped where it is known to be short, else the connection ends.
-    func endDuringRequest() {
-        if isRequestPaused { setRequestPaused(false) }
-        if case .length(let length)? = call?.request.framing, length <= Self.remainderLimit, keepsAlive, reading == .body {
-            loop.setTimer(self, due: loop.now + Self.lingerTime)
+    private func endDuringRequest() {
+        guard case .length(let length)? = call?.request.framing, length <= Self.remainderLimit, keepsAlive, reading == .body else {
+            keepsAlive = false
+            lingerAndClose()
             return
         }
-        keepsAlive = false
-        lingerAndClose()
+        loop.setTimer(self, due: loop.now + Self.lingerTime)
+        if isRequestPaused { setRequestPaused(false) }
     }
 
     // MARK: - Ending

@@ -42,6 +42,35 @@ import Testing
         }
     }
 
+    /// The body lies beside its head, or behind it on its way; then the next request, which has to wait for its own answer.
+    @Test(arguments: [false, true]) func aConnectionGoesOnAfterABodyThatItsHandlerLeft(cameWithItsHead: Bool) async throws {
+        let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+        let options = options { request in
+            for await _ in gate { break }
+            return OutboundResponse(status: 200, body: .bytes(ByteBuffer(string: request.path)))
+        }
+        try await MeshUnderTest.run([], options) { mesh in
+            let client = try mesh.connect()
+            let loop = mesh.runtime.loops[0]
+            let head = "POST /1 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n"
+            let rest = "{}GET /2 HTTP/1.1\r\nhost: a\r\n\r\n"
+            try client.send(cameWithItsHead ? head + rest : head)
+            #expect(
+                eventually {
+                    (try? loop.eventLoop.submit { (loop.connections.values.first as? ServerConnection)?.handler != nil }.wait()) ?? false
+                })
+            opener.yield()
+            let first = try client.receiveMessage()
+            #expect(first.body == Array("/1".utf8) && field("connection", first.head) == nil)
+            if !cameWithItsHead { try client.send(rest) }
+            opener.yield()
+            #expect(try client.receiveMessage().body == Array("/2".utf8))
+            try client.send("GET /3 HTTP/1.1\r\nhost: a\r\n\r\n")
+            opener.yield()
+            #expect(try client.receiveMessage().body == Array("/3".utf8))
+        }
+    }
+
     @Test(arguments: [false, true])
     func nothingOfARequestStaysAfterItsAnswer(isStreamed: Bool) async throws {
         let (gate, opener) = AsyncStream.makeStream(of: Void.self)
