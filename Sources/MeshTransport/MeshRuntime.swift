@@ -68,8 +68,8 @@ package final class MeshRuntime: Sendable {
             return (snapshot, tls, accessLog)
         }
         shared.seats.follow(configuration.limits.inFlight, now: HostClock.now())
-        let instances = Set(configuration.destinations.flatMap { $0.endpoints.map(\.instance) })
-        for loop in loops { loop.entrance.execute { loop.install(snapshot, tls, accessLog, instances: instances) } }
+        let takers = Set(configuration.destinations.flatMap { $0.endpoints.lazy.filter { !$0.draining }.map(\.instance) })
+        for loop in loops { loop.entrance.execute { loop.install(snapshot, tls, accessLog, takers: takers) } }
         let gate = gate
         loops[0].entrance.execute { gate.limitChanged(to: configuration.limits.connections) }
     }

@@ -35,6 +35,7 @@ extension ServerConnection {
             if framing == .untilClose { keepsAlive = false }
         }
         if reading == .body, call?.request.framing.isLong ?? false { keepsAlive = false }
+        if loop.isDraining { keepsAlive = false }
         openOutput()
         loop.responseOutput.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: framing == .chunkedHere,

@@ -11,12 +11,13 @@ extension ServerConnection {
     /// After an answer whose request was read to its end: on to the next one; false when the connection ends here.
     func nextRequest() -> Bool {
         recycleCall()
-        guard keepsAlive, !loop.isDraining else {
+        guard keepsAlive else {
             close()
             return false
         }
         waitForRequest()
-        return true
+        if loop.isDraining { closeWhenQuiet() }
+        return !isClosed
     }
 
     func waitForRequest() {
@@ -112,22 +113,30 @@ extension ServerConnection {
 
     /// The process is about to end: no further request, but for one that is on its way.
     func beginDraining() {
-        keepsAlive = false
         if reading == .tunnel {
             call?.endTunnel()
         } else if call == nil, handler == nil {
-            closeUnlessAsked()
+            closeWhenQuiet()
         }
     }
 
-    /// Ends a connection between two requests, when its client will hardly be sending one just now: the answer to that one would say
-    /// that it was the last, while an end here would lose it.
-    private func closeUnlessAsked() {
+    /// Ends a connection between two requests whose client was not told of that, when it will hardly be sending one just now: the
+    /// answer to that one would say that it was the last, while an end here would lose it.
+    private func closeWhenQuiet() {
         let quiet = idleSince + Self.quietTime
-        guard quiet > loop.now || hasUnread else {
+        guard quiet > loop.now else {
+            closeUnlessAsked()
+            return
+        }
+        loop.setTimer(self, due: quiet)
+    }
+
+    /// Ends a connection that has waited long enough; the kernel may know of a request that was not read yet.
+    func closeUnlessAsked() {
+        guard !writer.isQuiet() else {
             close()
             return
         }
-        loop.setTimer(self, due: max(quiet, loop.now + Self.quietTime))
+        loop.setTimer(self, due: loop.now + Self.quietTime)
     }
 }

@@ -175,7 +175,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
     override func timerFired(now: Instant) {
         guard !isClosed else { return }
         switch reading {
-        case .head where call == nil: close()
+        case .head where call == nil: closeUnlessAsked()
         case .head:
             keepsAlive = false
             answer(MeshAnswer(status: 408, flag: .downstreamProtocolError, cause: "the request head took too long"))
@@ -246,15 +246,6 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         // What ends with the connection would look complete after an orderly end.
         if framing == .untilClose || reading == .tunnel { resetsOnClose() }
         abort()
-    }
-
-    /// The client has sent something that was not read yet.
-    var hasUnread: Bool {
-        let count = try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
-            var byte: UInt8 = 0
-            return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
-        }
-        return count ?? 0 > 0
     }
 
     private func resetsOnClose() {

@@ -146,11 +146,14 @@ final class TransportLoop: @unchecked Sendable {
         return pool
     }
 
-    /// Takes a new snapshot; pools of instances that are no longer in it close what is idle and end with their last call.
-    func install(_ snapshot: Snapshot, _ tls: TLSContexts, _ accessLog: AccessLog?, instances: Set<InstanceID>) {
+    /// Takes a new snapshot; pools of instances that take no calls any more close what is idle and end with their last call.
+    ///
+    /// Of an instance that drains, the client ends the idle connections, since it knows what it is about to send on them; the server,
+    /// which does not, would lose it.
+    func install(_ snapshot: Snapshot, _ tls: TLSContexts, _ accessLog: AccessLog?, takers: Set<InstanceID>) {
         adopt(snapshot, tls, accessLog)
         recent = Array(repeating: nil, count: Self.recentPools)
-        for (instance, pool) in pools where !instances.contains(instance) {
+        for (instance, pool) in pools where !takers.contains(instance) {
             pool.retire()
             pools[instance] = nil
         }

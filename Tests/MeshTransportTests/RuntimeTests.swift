@@ -71,6 +71,69 @@ import Testing
         await mesh.runtime.shutDown()
     }
 
+    /// Whose head had left before the drain began, and did not say that it was the last.
+    @Test func aRequestBehindAnAnswerThatADrainMetIsAnswered() async throws {
+        let goOn = Atomic<Bool>(false)
+        let upstream = try ScriptedUpstream { socket, _ in
+            while true {
+                _ = try socket.receiveMessage()
+                try socket.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+                _ = eventually { goOn.load(ordering: .relaxed) }
+                try socket.send("cd")
+            }
+        }
+        let mesh = try await MeshUnderTest.start([upstream.address])
+        let client = try await onThread { () -> RawSocket in
+            let client = try mesh.connect()
+            try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            #expect(field("connection", try client.receive(until: "\r\n\r\n")) == nil)
+            return client
+        }
+        let loop = mesh.runtime.loops[0]
+        async let drained: Void = mesh.runtime.drain(within: .seconds(10))
+        try await onThread {
+            #expect(eventually { (try? loop.eventLoop.submit { loop.isDraining }.wait()) ?? false })
+            goOn.store(true, ordering: .relaxed)
+            #expect(try client.receive(until: "cd").hasSuffix("abcd"))
+            try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            let answer = try client.receiveMessage()
+            #expect(status(answer.head) == 200 && field("connection", answer.head) == "close")
+            #expect(client.sawEnd())
+        }
+        await drained
+        await mesh.runtime.shutDown()
+    }
+
+    @Test func theClientEndsItsIdleConnectionsToAnInstanceThatDrains() async throws {
+        let ended = Atomic<Bool>(false)
+        let upstream = try ScriptedUpstream { socket, _ in
+            _ = try socket.receiveMessage()
+            try socket.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            ended.store(socket.sawEnd(), ordering: .relaxed)
+        }
+        let other = try ScriptedUpstream.answering { _ in "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nother" }
+        let options = MeshUnderTest.Options()
+        var configuration = MeshUnderTest.configuration([upstream.address, other.address], options)
+        configuration.destinations[0].endpoints[1].draining = true
+        let first = configuration
+        var changed = options
+        changed.change = { $0 = first }
+        configuration.destinations[0].endpoints[0].draining = true
+        configuration.destinations[0].endpoints[1].draining = false
+        let next = configuration
+        try await MeshUnderTest.run([], changed) { mesh in
+            let client = try mesh.connect()
+            try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            #expect(try client.receiveMessage().body == Array("ok".utf8))
+            #expect(mesh.idleUpstreamConnections == 1)
+            try mesh.runtime.install(next)
+            #expect(mesh.idleUpstreamConnections == 0)
+            #expect(eventually { ended.load(ordering: .relaxed) })
+            try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            #expect(try client.receiveMessage().body == Array("other".utf8))
+        }
+    }
+
     @Test func drainingGivesUpAtItsDeadline() async throws {
         let began = Atomic<Bool>(false)
         let upstream = try ScriptedUpstream { socket, _ in
