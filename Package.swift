@@ -15,8 +15,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func program(_ name: String, in folder: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: folder, swiftSettings: strict)
+func program(_ name: String, in folder: String? = nil, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: folder, exclude: exclude, swiftSettings: strict)
 }
 
 func tests(
@@ -93,8 +93,8 @@ let package = Package(
         library(
             "MeshSidecar",
             [
-                "MeshTransport", "MeshConfiguration", "MeshControlProtocol", httpTypes, logging, metrics, serviceLifecycle, tracing,
-                unixSignals,
+                "MeshTransport", "MeshConfiguration", "MeshControlProtocol", "MeshTelemetry", httpTypes, logging, metrics,
+                serviceLifecycle, tracing, unixSignals,
             ]),
         library("MeshHummingbird", ["MeshSidecar", hummingbird]),
 
@@ -150,9 +150,11 @@ let package = Package(
         tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
         tests("MeshHummingbirdTests", ["MeshHummingbird"]),
         tests("MeshOTLPTests", ["MeshOTLP"]),
-        program("trace-benchmark", in: "Benchmarks/traces", ["MeshStore"]),
+        program("trace-benchmark", in: "Benchmarks/traces", ["MeshStore"], exclude: ["README.md"]),
         tests("MeshStoreTests", ["MeshStore", "trace-benchmark", grdb]),
-        program("recording-benchmark", in: "Benchmarks/recording", ["MeshConfiguration", "MeshStore", "MeshTransport"]),
+        program(
+            "recording-benchmark", in: "Benchmarks/recording", ["MeshConfiguration", "MeshStore", "MeshTransport"],
+            exclude: ["README.md"]),
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),
         tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),

@@ -1,5 +1,6 @@
 import Glibc
 import MeshModel
+import MeshTelemetry
 
 /// Writes whole lines to a descriptor without ever making the writer wait for a slow reader.
 ///
@@ -54,23 +55,11 @@ final class LineWriter: Sendable {
     private func put(_ line: String) -> Bool {
         var text = line
         return text.withUTF8 { bytes in
-            guard isPipe, bytes.count > Self.longestLine else { return put(UnsafeRawBufferPointer(bytes)) }
+            let isLong = isPipe && bytes.count > Self.longestLine
+            guard isLong else { return WholeWrite.write(UnsafeRawBufferPointer(bytes), to: descriptor) }
             var cut = Self.longestLine - 4
             while cut > 0, bytes[cut] & 0xc0 == 0x80 { cut -= 1 }
-            return put(Array(bytes[..<cut]) + [UInt8]("...\n".utf8))
+            return WholeWrite.write(Array(bytes[..<cut]) + [UInt8]("...\n".utf8), to: descriptor)
         }
-    }
-
-    private func put(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { put($0) } }
-
-    private func put(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
     }
 }

@@ -76,20 +76,8 @@ package final class LogOutput: Sendable {
 
     private convenience init(descriptor: Int32) {
         self.init { line in
-            var bytes = Array(line.utf8)
-            bytes.append(0x0a)
-            bytes.withUnsafeBytes { raw in
-                var rest = raw[...]
-                while !rest.isEmpty {
-                    let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                    if written > 0 {
-                        rest = rest.dropFirst(written)
-                    } else if errno != EINTR {
-                        // Nobody can be told that the log is gone.
-                        return
-                    }
-                }
-            }
+            // Where it fails nobody can be told that the log is gone.
+            WholeWrite.write(Array(line.utf8) + [0x0a], to: descriptor)
         }
     }
 

@@ -81,7 +81,13 @@ final class Console: Sendable {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR || errno == EAGAIN { continue }
+            if count < 0, errno == EINTR { continue }
+            if count < 0, errno == EAGAIN {
+                // The terminal of a shell whose other programs made it non-blocking.
+                var question = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&question, 1, -1)
+                continue
+            }
             // The reader is gone: there is nobody left to tell.
             guard count > 0 else { return }
             rest = rest.dropFirst(count)

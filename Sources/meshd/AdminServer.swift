@@ -57,11 +57,7 @@ struct AdminServer {
         router.get("/v1/services") { _, _ in try json(await daemon.signals()) }
         router.get("/v1/faults") { _, _ in try json(await daemon.faults()) }
         router.post("/v1/faults") { request, _ in
-            let bytes = try await request.body.collect(upTo: 64 << 10)
-            guard let order = try? AdminJSON.decode(FaultRequest.self, from: bytes.readableBytesView) else {
-                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/faults takes a FaultRequest as JSON")
-            }
-            return try json(await daemon.order(order))
+            try json(await daemon.order(order(in: request)))
         }
         router.delete("/v1/faults") { request, _ in
             let parameters = request.uri.queryParameters
@@ -69,25 +65,13 @@ struct AdminServer {
         }
         router.get("/v1/metrics") { _, _ in await metricsAnswer(daemon) }
         router.post("/v1/up") { request, _ in
-            let bytes = try await request.body.collect(upTo: 4 << 20)
-            guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
-                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/up takes an UpRequest as JSON")
-            }
-            return lines(of: await daemon.up(order), whenSent: { await daemon.endIfEmpty() })
+            lines(of: try await daemon.up(order(in: request)), whenSent: { await daemon.endIfEmpty() })
         }
         router.post("/v1/plan") { request, _ in
-            let bytes = try await request.body.collect(upTo: 4 << 20)
-            guard let order = try? AdminJSON.decode(UpRequest.self, from: bytes.readableBytesView) else {
-                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/plan takes an UpRequest as JSON")
-            }
-            return try json(await daemon.plan(order))
+            try json(await daemon.plan(order(in: request)))
         }
         router.post("/v1/changes") { request, _ in
-            let bytes = try await request.body.collect(upTo: 4 << 20)
-            guard let order = try? AdminJSON.decode(ChangeRequest.self, from: bytes.readableBytesView) else {
-                throw Problem(title: "the request can't be read", status: 400, detail: "POST /v1/changes takes a ChangeRequest as JSON")
-            }
-            return lines(of: await daemon.change(order))
+            lines(of: try await daemon.change(order(in: request)))
         }
         router.post("/v1/down") { request, _ in
             lines(of: await daemon.down(now: request.uri.queryParameters["now"] == "true"), whenSent: { await daemon.endIfEmpty() })
@@ -178,6 +162,18 @@ private struct TraceParameters {
     var query: String { self["q"] ?? "" }
 }
 
+/// What a request asks for, as JSON.
+private func order<Order: Decodable>(_ type: Order.Type = Order.self, in request: Request) async throws -> Order {
+    let bytes = try await request.body.collect(upTo: 4 << 20)
+    do {
+        return try AdminJSON.decode(type, from: bytes.readableBytesView)
+    } catch {
+        throw Problem(
+            title: "the request can't be read", status: 400,
+            detail: "\(request.method.rawValue) \(request.uri.path) takes \(type) as JSON: \(error)")
+    }
+}
+
 private func number(_ text: Substring?, named name: String) throws -> Int? {
     guard let text else { return nil }
     guard let value = Int(text), value >= 0 else {
@@ -223,7 +219,7 @@ private struct ProblemAnswers<Context: Hummingbird.RequestContext>: RouterMiddle
         } catch let error as any HTTPResponseError {
             return try answer(
                 Problem(
-                    title: error.status.reasonPhrase, status: error.status.code, detail: "\(request.method) \(request.uri.path)",
+                    title: error.status.reasonPhrase, status: error.status.code, detail: "\(request.method.rawValue) \(request.uri.path)",
                     hint: "this daemon speaks version \(AdminAPI.protocolVersion) of the admin API: is 'mesh' of the same release?"))
         } catch {
             return try answer(

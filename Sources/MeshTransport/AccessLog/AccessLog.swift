@@ -1,5 +1,6 @@
 internal import MeshExchange
 internal import MeshModel
+internal import MeshTelemetry
 internal import NIOPosix
 
 #if canImport(Glibc)
@@ -78,23 +79,9 @@ final class AccessLog: Sendable {
                     return (state.pending, state.lost)
                 }
                 guard !bytes.isEmpty || lost > 0 else { return }
-                write(bytes)
-                if lost > 0 { write(Array(AccessLogLines.lost(lost, format: format).utf8)) }
-            }
-        }
-    }
-
-    private func write(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if written > 0 {
-                    rest = rest.dropFirst(written)
-                } else if errno != EINTR {
-                    // A full disk, or a reader that is gone: there is nowhere left to say so.
-                    return
-                }
+                // A full disk, or a reader that is gone: there is nowhere left to say so.
+                WholeWrite.write(bytes, to: descriptor)
+                if lost > 0 { WholeWrite.write(Array(AccessLogLines.lost(lost, format: format).utf8), to: descriptor) }
             }
         }
     }
