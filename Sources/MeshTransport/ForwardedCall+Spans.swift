@@ -188,7 +188,7 @@ extension ForwardedCall {
         loop.recorder.record(
             SpanHeader(
                 kind: identity.origin == .edge ? .gateway : .server, traceID: identity.traceID, spanID: serverSpan, parent: identity.parent,
-                start: identity.received, end: end, status: Self.isError(status: status, flag: flag) ? .error : .unset, decision: decision)
+                start: identity.received, end: end, status: isError(status: status, flag: flag) ? .error : .unset, decision: decision)
         ) { span in
             requestBytes.withUnsafeReadableBytes { bytes in
                 guard request.length <= bytes.count, request.length > 0 else { return }
@@ -243,12 +243,17 @@ extension ForwardedCall {
     private func decide(status: Int?, flag: ResponseFlag?, end: Instant) -> KeepReason? {
         guard identity.isRoot else { return nil }
         var trouble = trouble
-        if Self.isError(status: status, flag: flag) { trouble.insert(.error) }
+        if isError(status: status, flag: flag) { trouble.insert(.error) }
         return loop.decider.ended(
             identity.traceID, route: identity.routeNumber, after: end - identity.received, trouble: trouble, isAsked: identity.isKeepAsked)
     }
 
-    private static func isError(status: Int?, flag: ResponseFlag?) -> Bool { (status ?? 500) >= 500 || flag == .downstreamClosed }
+    /// A client that left is one at the edge only. Inside the mesh the caller knows why it did, and says so: its deadline passed, its
+    /// own client left, or another attempt was faster.
+    private func isError(status: Int?, flag: ResponseFlag?) -> Bool {
+        if flag == .downstreamClosed { return identity.origin == .edge }
+        return (status ?? 500) >= 500
+    }
 
     /// All that the daemon has to know of a trace that nobody will see.
     private func recordNotKept(end: Instant) {

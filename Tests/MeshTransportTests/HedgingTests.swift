@@ -72,6 +72,26 @@ import Testing
         #expect(call.integer(.httpResponseStatusCode) == 200 && call.status != .error && call.integer(.attempts) == 2)
     }
 
+    /// As the tier that was asked sees it, which cannot know why; at the edge nobody else can say it.
+    @Test(arguments: [true, false]) func aClientThatLeftIsAnErrorAtTheEdgeAlone(isEdge: Bool) async throws {
+        let observed = Observed()
+        let upstream = try hanging(begun: "", observed)
+        var options = options()
+        options.policy.hedge = nil
+        options.mode = isEdge ? .gateway : .forward(to: "backend")
+        try await MeshUnderTest.run([upstream.address], options) { mesh in
+            do {
+                let client = try mesh.connect()
+                try client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                #expect(eventually { observed.requests.withLock { $0.count } == 1 })
+            }
+            #expect(eventually { observed.sawEnd.withLock { $0 } })
+        }
+        let spans = RecordedSpans(try #require(options.telemetry)).all
+        let entrance = try #require(spans.first { $0.kind == (isEdge ? .gateway : .server) })
+        #expect(entrance.text(.flag) == "DC" && (entrance.status == .error) == isEdge)
+    }
+
     @Test func theFirstIsAnsweredAfterAllAndTheSecondIsClosed() async throws {
         let observed = Observed()
         let upstream = try ScriptedUpstream { socket, number in
