@@ -51,7 +51,7 @@ while let argument = arguments.popFirst() {
 
 let last = count
 let next = Atomic<UInt64>(1)
-let broken = Mutex<[(seed: UInt64, first: String)]>([])
+let broken = Guarded<[(seed: UInt64, first: String)]>([])
 let began = ContinuousClock.now
 DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProcessorCount) { _ in
     while true {

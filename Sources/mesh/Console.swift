@@ -1,6 +1,6 @@
 import Foundation
+import MeshModel
 import MeshTerminal
-import Synchronization
 
 /// Where a command writes: data to standard output, everything else to standard error.
 ///
@@ -8,8 +8,8 @@ import Synchronization
 final class Console: Sendable {
     let output: TerminalTraits
     let messages: TerminalTraits
-    private let liveLines = Mutex(LiveLines())
-    private let liveData = Mutex(LiveLines())
+    private let liveLines = Guarded(LiveLines())
+    private let liveData = Guarded(LiveLines())
     private let isSilent: Bool
 
     init(wantedWidth: Int?, wantsColour: Bool, isSilent: Bool = false, environment: [String: String] = ProcessInfo.processInfo.environment)

@@ -2,8 +2,8 @@ import ArgumentParser
 import Curl
 import Foundation
 import MeshAdminAPI
+import MeshModel
 import MeshTerminal
-import Synchronization
 
 struct DownCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -44,7 +44,7 @@ struct Shutdown: Sendable {
     enum KillReason { case person, patience }
 
     private final class Killing: Sendable {
-        let reason = Mutex<KillReason?>(nil)
+        let reason = Guarded<KillReason?>(nil)
     }
 
     /// How long a daemon that has finished may take to be gone.

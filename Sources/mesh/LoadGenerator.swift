@@ -1,7 +1,7 @@
 import Curl
 import Foundation
 import MeshAdminAPI
-import Synchronization
+import MeshModel
 
 /// Sends requests at a steady rate whatever the answers do (open loop): the nth at `n / rate` after the start.
 ///
@@ -36,7 +36,7 @@ final class LoadGenerator: Sendable {
 
     private let plan: Plan
     private let total: Int
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let client: CurlClient
     private let done = DispatchSemaphore(value: 0)
     private let start: UInt64

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Synchronization
+import MeshModel
 
 /// Takes the signals that ask a program to end, on a thread of its own, where anything may be done about them.
 ///
@@ -11,7 +11,7 @@ final class SignalWatch: Sendable {
         var handler: (@Sendable (Int32) -> Void)?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let arrived = DispatchSemaphore(value: 0)
 
     init() {

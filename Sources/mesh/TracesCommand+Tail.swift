@@ -2,8 +2,8 @@ import ArgumentParser
 import Curl
 import Foundation
 import MeshAdminAPI
+import MeshModel
 import MeshTerminal
-import Synchronization
 
 extension TracesCommand {
     struct Tail: ParsableCommand {
@@ -36,7 +36,7 @@ extension TracesCommand {
             let signals = SignalWatch()
             let cancellation = CurlCancellation()
             signals.onSignal { _ in cancellation.cancel() }
-            let counts = Mutex((shown: 0, dropped: 0))
+            let counts = Guarded((shown: 0, dropped: 0))
             var wasThere = false
             var isMissed = false
             while !cancellation.isCancelled {

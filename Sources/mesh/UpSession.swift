@@ -1,8 +1,8 @@
 import Curl
 import Foundation
 import MeshAdminAPI
+import MeshModel
 import MeshTerminal
-import Synchronization
 
 /// One `mesh up`, from the first line to the last.
 ///
@@ -58,7 +58,7 @@ struct UpSession {
     ) throws -> Outcome {
         let request = try AdminJSON.encode(UpRequest(file: location.file ?? "", environment: environment, profile: profile, watch: watches))
         var outcome: Outcome?
-        let drawn = Mutex(progress)
+        let drawn = Guarded(progress)
         do {
             try client.lines(UpEvent.self, "POST", AdminAPI.Path.up, body: request, cancellation: cancellation) { event, _ in
                 switch event {

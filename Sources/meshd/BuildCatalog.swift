@@ -1,6 +1,5 @@
 import Foundation
 import MeshModel
-import Synchronization
 
 /// Tells one build of a program from another by its content, so that a rebuild that changed nothing replaces nothing.
 ///
@@ -14,7 +13,7 @@ final class BuildCatalog: Sendable {
         var nanoseconds: Int
     }
 
-    private let known = Mutex<[Identity: UInt64]>([:])
+    private let known = Guarded<[Identity: UInt64]>([:])
     /// Where builds are kept, as hard links by their names.
     private let folder: String
 

@@ -2,7 +2,6 @@ import MeshAdminAPI
 import MeshModel
 import MeshSupervision
 import MeshTelemetry
-import Synchronization
 
 /// Stopping everything.
 extension Daemon {
@@ -18,7 +17,7 @@ extension Daemon {
             let start = SystemClock.now()
             let replicas = await supervisor.snapshot()
             let order = applied?.deployment.stopOrder ?? Self.stopOrder(of: replicas)
-            let progress = Mutex(DownProgress(replicas))
+            let progress = Guarded(DownProgress(replicas))
             for tier in progress.withLock({ $0.all }) { continuation.yield(.tier(tier)) }
             await supervisor.stopAll(order: now ? [] : order, atOnce: now) { gone in
                 let tier = progress.withLock { $0.isGone(gone, after: (SystemClock.now() - start).seconds) }

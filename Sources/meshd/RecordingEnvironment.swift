@@ -1,10 +1,10 @@
 import MeshConfiguration
-import Synchronization
+import MeshModel
 
 /// Keeps what was read of a configuration, so that it can be applied again when the files say something else.
 final class RecordingEnvironment: ConfigurationEnvironment {
     private let system: any ConfigurationEnvironment
-    private let read = Mutex<[String: [UInt8]]>([:])
+    private let read = Guarded<[String: [UInt8]]>([:])
 
     init(_ system: any ConfigurationEnvironment) { self.system = system }
 

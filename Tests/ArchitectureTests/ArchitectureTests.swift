@@ -39,6 +39,16 @@ import Testing
         }
     }
 
+    /// The thread sanitizer does not see a `Mutex`; `Guarded` says to it what the lock does.
+    @Test func locksAreOnesThatTheThreadSanitizerSees() throws {
+        for folder in ["Sources", "services"] {
+            for file in try Checkout.swiftFiles(below: folder) where file.lastPathComponent != "Guarded.swift" {
+                let text = try String(contentsOf: file, encoding: .utf8)
+                #expect(!text.contains(/\bMutex[<(]/), "\(file.lastPathComponent) has a Mutex where a Guarded is wanted")
+            }
+        }
+    }
+
     @Test func importLinesAreRead() {
         let text = """
             import A

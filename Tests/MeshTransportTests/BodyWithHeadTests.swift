@@ -1,4 +1,4 @@
-import Synchronization
+import MeshModel
 import TestSupport
 import Testing
 
@@ -7,7 +7,7 @@ import Testing
 /// A head waits for the piece of body that was read with it, since two packets cost nearly twice what one does; and for no other.
 @Suite(.blocking) struct BodyWithHeadTests {
     @Test(arguments: [1, 500, 20_000]) func aHeadLeavesWithTheBodyThatCameWithIt(size: Int) async throws {
-        let bodyBesideHead = Mutex<[Int]>([])
+        let bodyBesideHead = Guarded<[Int]>([])
         let upstream = try ScriptedUpstream { socket, _ in
             while true {
                 let first = try socket.receive()

@@ -3,7 +3,6 @@ import MeshConfiguration
 import MeshExchange
 import MeshModel
 import MeshTransport
-import Synchronization
 
 /// A gateway that follows a file and no daemon.
 struct StandaloneGateway {
@@ -132,7 +131,7 @@ struct AwaitedSignals {
 @discardableResult
 private func waiting<Result: Sendable>(for work: @escaping @Sendable () async -> Result) -> Result {
     let done = DispatchSemaphore(value: 0)
-    let result = Mutex<Result?>(nil)
+    let result = Guarded<Result?>(nil)
     Task {
         let value = await work()
         result.withLock { $0 = value }
