@@ -67,6 +67,8 @@ package struct EndpointStatistics: Sendable {
     /// The balancer's estimate; nil before the first answer.
     package var latency: Timespan?
     package var breaker: Breaker.Condition
+    /// The breaker's probe is under way.
+    package var isProbing: Bool
     package var window: SlidingWindow.Counts
     package var takesNoCalls: Bool
     package var isEjected: Bool
@@ -112,8 +114,8 @@ extension EdgeState {
                 return EndpointStatistics(
                     instance: slot.instance, version: reference.endpoint.version, inFlight: Int(slot.inFlight),
                     latency: slot.load.isKnown ? Timespan(nanoseconds: Int64(slot.load.current(now: now))) : nil,
-                    breaker: slot.breaker.condition, window: slot.breaker.counts, takesNoCalls: slot.takesNoCalls,
-                    isEjected: slot.isEjected)
+                    breaker: slot.breaker.condition, isProbing: slot.breaker.isProbing, window: slot.breaker.counts,
+                    takesNoCalls: slot.takesNoCalls, isEjected: slot.isEjected)
             },
             events: events.kept, isPanicking: isPanicking, ejections: ejectionEvents.kept, limit: limiter?.limit,
             throttled: throttle.probability(for: .standard))

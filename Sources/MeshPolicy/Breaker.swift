@@ -90,6 +90,9 @@ package struct Breaker: Sendable {
 
     package var isClosed: Bool { if case .closed = state { true } else { false } }
 
+    /// Whether the lease of its probe is taken.
+    package var isProbing: Bool { if case .halfOpen(_, leased: true) = state { true } else { false } }
+
     /// What is in the window.
     package var counts: SlidingWindow.Counts { window.total }
 

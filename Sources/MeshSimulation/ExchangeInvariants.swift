@@ -234,6 +234,9 @@ package struct ExchangeInvariants {
             account.leftUnsent.append(attempt.instance)
             return
         }
+        if let due = account.retryNotBefore, due > account.deadline, account.uploadingSince == nil {
+            object(.deadlineKept, call, now, "waits for a retry until \(due.nanoseconds) ns, past its deadline")
+        }
         charge(&account, call, now)
     }
 
@@ -391,6 +394,9 @@ package struct ExchangeInvariants {
 
     private mutating func checkLoans(_ edge: DestinationStatistics, _ call: Int, _ now: Instant) {
         if edge.active != active { object(.loansReturned, call, now, "\(edge.active) active calls, expected \(active)") }
+        for endpoint in edge.endpoints where endpoint.isProbing && !probing.contains(endpoint.instance) {
+            object(.loansReturned, call, now, "the lease of \(endpoint.instance)'s probe is nobody's")
+        }
         for endpoint in edge.endpoints where endpoint.inFlight != running[endpoint.instance] ?? 0 {
             object(
                 .loansReturned, call, now,
