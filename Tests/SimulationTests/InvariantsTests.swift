@@ -225,6 +225,27 @@ struct InvariantsTests {
         #expect(trace.found(.oneProbePerEndpoint))
     }
 
+    @Test("to the lease of a probe that nobody holds")
+    func leaseOfNobody() {
+        var trace = Trace()
+        trace.edge.endpoints[1].breaker = .halfOpen
+        (trace.edge.active, trace.edge.endpoints[0].inFlight) = (1, 1)
+        trace.arrive(1)
+        #expect(!trace.found(.loansReturned))
+        (trace.edge.active, trace.edge.endpoints[0].inFlight, trace.edge.endpoints[1].isProbing) = (2, 2, true)
+        trace.arrive(2)
+        #expect(trace.found(.loansReturned))
+    }
+
+    @Test("to a wait for a retry that ends after the deadline", arguments: [1.9, 2.1])
+    func waitPastDeadline(seconds: Double) {
+        var trace = Trace()
+        trace.arrive(1)
+        let facts = ResponseFacts(status: 503, retryAfter: .seconds(seconds))
+        trace.told(.head(facts), 1, Effects(abandon: .retried, wakeAt: later))
+        #expect(trace.found(.deadlineKept) == (seconds > 2))
+    }
+
     @Test("to a call through an open breaker")
     func openBreaker() {
         var trace = Trace()
