@@ -35,6 +35,8 @@ package struct StateFolder: Hashable, Sendable {
     package var deployments: String { path + "/deployments.json" }
     /// Programs as they were when they were started.
     package var builds: String { path + "/builds" }
+    /// What was read of programs, so that it need not be read again.
+    package var fingerprints: String { path + "/fingerprints.json" }
     package var traces: String { path + "/traces" }
     /// What makes the hashes of this mesh's secrets its own.
     package var salt: String { path + "/secrets.salt" }

@@ -3,9 +3,10 @@ import MeshModel
 
 /// Tells one build of a program from another by its content, so that a rebuild that changed nothing replaces nothing.
 ///
-/// A file is read again only when its size, time or inode has changed.
+/// A file is read again only when its size, time or inode has changed, also by the next daemon: reading the programs of a mesh takes
+/// longer than all else that it does before it answers.
 final class BuildCatalog: Sendable {
-    private struct Identity: Hashable {
+    private struct Identity: Hashable, Codable {
         var device: UInt64
         var inode: UInt64
         var size: Int64
@@ -13,11 +14,57 @@ final class BuildCatalog: Sendable {
         var nanoseconds: Int
     }
 
-    private let known = Guarded<[Identity: UInt64]>([:])
+    /// One file as it was read.
+    private struct Reading: Codable {
+        var identity: Identity
+        var hash: UInt64
+    }
+
+    private struct Known {
+        /// What this daemon asked for.
+        var hashes: [Identity: UInt64] = [:]
+        /// What an earlier one left.
+        var remembered: [Identity: UInt64] = [:]
+        var isSaved = true
+
+        mutating func hash(of identity: Identity) -> UInt64? {
+            if let hash = hashes[identity] { return hash }
+            guard let hash = remembered[identity] else { return nil }
+            hashes[identity] = hash
+            return hash
+        }
+
+        mutating func learned(_ hash: UInt64, of identity: Identity) {
+            hashes[identity] = hash
+            isSaved = false
+        }
+    }
+
+    private let known: Guarded<Known>
     /// Where builds are kept, as hard links by their names.
     private let folder: String
+    /// Where what was read is written down.
+    private let fingerprints: String
 
-    init(folder: String) { self.folder = folder }
+    /// What can't be read of an earlier catalog is read from the programs again.
+    init(folder: String, fingerprints: String) {
+        self.folder = folder
+        self.fingerprints = fingerprints
+        let data = try? Data(contentsOf: URL(filePath: fingerprints))
+        let readings = data.flatMap { try? JSONDecoder().decode([Reading].self, from: $0) } ?? []
+        known = Guarded(Known(remembered: Dictionary(readings.map { ($0.identity, $0.hash) }, uniquingKeysWith: { $1 })))
+    }
+
+    /// Writes down what was asked for, where that is news; one that can't is read again by the next daemon.
+    func save() {
+        let readings = known.withLock { known -> [Reading]? in
+            guard !known.isSaved else { return nil }
+            known.isSaved = true
+            return known.hashes.map { Reading(identity: $0.key, hash: $0.value) }
+        }
+        guard let readings, let data = try? JSONEncoder().encode(readings) else { return }
+        try? data.write(to: URL(filePath: fingerprints), options: .atomic)
+    }
 
     /// 16 hexadecimal digits; nil where nothing can be read.
     ///
@@ -96,9 +143,9 @@ final class BuildCatalog: Sendable {
         let identity = Identity(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: status.st_mtim.tv_sec,
             nanoseconds: status.st_mtim.tv_nsec)
-        if let hash = known.withLock({ $0[identity] }) { return hash }
+        if let hash = known.withLock({ $0.hash(of: identity) }) { return hash }
         guard let hash = Self.hash(file, size: Int(status.st_size)) else { return nil }
-        known.withLock { $0[identity] = hash }
+        known.withLock { $0.learned(hash, of: identity) }
         return hash
     }
 
@@ -114,9 +161,13 @@ final class BuildCatalog: Sendable {
             guard count > 0 else { return hash }
             let padded = (count + 7) & ~7
             chunk[count..<padded].initializeMemory(as: UInt8.self, repeating: 0)
-            for word in stride(from: 0, to: padded, by: 8) {
-                hash = (hash ^ chunk.load(fromByteOffset: word, as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
+            let words = chunk.bindMemory(to: UInt64.self)
+            // Neither an iterator nor a closure: a debug build would spend seconds in them.
+            var word = 0
+            while word < padded / 8 {
+                hash = (hash ^ words[word]) &* 0x9e37_79b9_7f4a_7c15
                 hash ^= hash >> 29
+                word += 1
             }
         }
     }

@@ -40,16 +40,17 @@ extension Daemon {
         }
         for group in applied.deployment.groups { self.builds.keep(group.build, at: group.executable) }
         self.builds.prune(keeping: history.builds)
+        self.builds.save()
     }
 
-    /// What a record asked for.
+    /// What a record asked for, with the builds that it names: no program is read for it.
     func restored(_ record: DeploymentHistory.Record) throws(UpFailure) -> Applied {
         let source = record.content.source
         let environment = RecordedEnvironment(files: source.files, system: SystemConfigurationEnvironment(variables: source.environment))
-        let read = try read(source.file, profile: source.profile, environment: source.environment, keeping: nil, from: environment).next
+        let (document, _) = try document(source.file, profile: source.profile, in: environment)
         var adjustments = record.content.adjustments
         adjustments.builds = record.content.builds
-        return applied(read.document, source, adjustments)
+        return applied(document, source, adjustments)
     }
 
     private func target(of request: ChangeRequest) throws(UpFailure) -> (next: Applied, labels: Set<String>?) {

@@ -47,20 +47,26 @@ extension Daemon {
 
     /// What a mesh.yaml asks for; `mesh scale` holds until the next time that it is read.
     func read(
-        _ file: String, profile: String?, environment: [String: String], keeping earlier: Applied?,
-        from system: (any ConfigurationEnvironment)? = nil
+        _ file: String, profile: String?, environment: [String: String], keeping earlier: Applied?
     ) throws(UpFailure) -> (next: Applied, findings: [Finding]) {
-        let recording = RecordingEnvironment(system ?? SystemConfigurationEnvironment(variables: environment))
-        let (document, findings) = MeshDocument.load(path: file, profile: profile, environment: recording)
+        let recording = RecordingEnvironment(SystemConfigurationEnvironment(variables: environment))
+        let (document, findings) = try document(file, profile: profile, in: recording)
+        let adjustments = Deployment.Adjustments(generations: earlier?.adjustments.generations ?? [:])
+        let source = Applied.Source(file: file, files: recording.files, environment: environment, profile: profile)
+        return (applied(document, source, adjustments), findings)
+    }
+
+    func document(
+        _ file: String, profile: String?, in environment: any ConfigurationEnvironment
+    ) throws(UpFailure) -> (MeshDocument, [Finding]) {
+        let (document, findings) = MeshDocument.load(path: file, profile: profile, environment: environment)
         guard let document else {
             throw UpFailure(
                 reason: findings.first { $0.severity == .error }.map { "\($0.file):\($0.line):\($0.column): \($0.message)" }
                     ?? "\(file) can't be read",
                 hint: "mesh check -f \(file)")
         }
-        let adjustments = Deployment.Adjustments(generations: earlier?.adjustments.generations ?? [:])
-        let source = Applied.Source(file: file, files: recording.files, environment: environment, profile: profile)
-        return (applied(document, source, adjustments), findings)
+        return (document, findings)
     }
 
     /// What is wanted, worked out.

@@ -81,7 +81,7 @@ actor Daemon {
         self.logger = logger
         self.finish = finish
         publisher = SnapshotPublisher(keepKey: KeepKey.load(from: stateFolder.keepKey))
-        builds = BuildCatalog(folder: stateFolder.builds)
+        builds = BuildCatalog(folder: stateFolder.builds, fingerprints: stateFolder.fingerprints)
         history = DeploymentHistory(path: stateFolder.deployments)
         // A daemon that comes back must not hand out a lower revision than the one before it did.
         registry = Registry(after: UInt64(max(0, HostClock.wall().nanoseconds / 1_000_000)) << 16)

@@ -10,7 +10,7 @@ import Testing
     init() throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "builds-\(UUID().uuidString)").path(percentEncoded: false)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        catalog = BuildCatalog(folder: folder + "/kept")
+        catalog = BuildCatalog(folder: folder + "/kept", fingerprints: folder + "/fingerprints.json")
     }
 
     private func write(_ text: String, to name: String = "program") throws -> String {
@@ -31,6 +31,25 @@ import Testing
         #expect(build(try write("two")) != one)
         #expect(build(try write("one")) == one, "written again, it is a new file and the same build")
         #expect(build(folder + "/nothing") == nil)
+    }
+
+    /// A daemon that comes back answers before it has read hundreds of megabytes.
+    @Test func theNextCatalogReadsNoFileAgainThatHasNotChanged() throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = try write("one")
+        let one = try #require(build(path))
+        catalog.save()
+        let fingerprints = folder + "/fingerprints.json"
+        let saved = try String(contentsOfFile: fingerprints, encoding: .utf8)
+        let hash = try #require(UInt64(one, radix: 16))
+        // Another hash than the file has: who gives it back has not read the file.
+        try saved.replacing("\(hash)", with: "7").write(toFile: fingerprints, atomically: true, encoding: .utf8)
+        let next = BuildCatalog(folder: folder + "/kept", fingerprints: fingerprints)
+        #expect(next.build(of: path, [], folder: folder, path: nil) == "0000000000000007")
+        #expect(next.build(of: try write("two"), [], folder: folder, path: nil) == build(path), "a new file is read")
+        try "no JSON".write(toFile: fingerprints, atomically: true, encoding: .utf8)
+        let third = BuildCatalog(folder: folder + "/kept", fingerprints: fingerprints)
+        #expect(third.build(of: path, [], folder: folder, path: nil) == build(path), "what can't be read is not believed")
     }
 
     @Test func behindAnInterpreterTheScriptCounts() throws {
