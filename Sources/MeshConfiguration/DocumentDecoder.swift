@@ -157,7 +157,8 @@ extension DocumentDecoder {
             runtime: runtime(of: node, at: entry.keyMark), calls: calls, readiness: probe(node["ready"]),
             liveness: node["live"].map(probe), startup: node["startup"].map(probe), restart: restart(node["restart"]),
             inFlight: inFlight(node[path: "limits", "in_flight"]), deploy: deploy(node["deploy"]),
-            waitsForCalls: node["wait_for_calls"]?.boolean ?? true, variableFiles: variableFiles(of: node),
+            waitsForCalls: node["wait_for_calls"]?.boolean ?? true, minAvailable: bound(node["min_available"]),
+            variableFiles: variableFiles(of: node),
             limits: MeshDocument.Limits(
                 memoryBytes: node[path: "limits", "memory"]?.size, cpus: node[path: "limits", "cpu"]?.cores,
                 openFiles: node[path: "limits", "files"]?.integer(16...10_000_000)))

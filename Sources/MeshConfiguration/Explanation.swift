@@ -272,6 +272,13 @@ package enum Explanation {
                 meaning:
                     "The file of a secret, or an env_file with a variable that is named like one, can be read by other users of this machine.",
                 example: "-rw-r--r-- 1 shop shop 33 db.password      # mode 0644", fix: "chmod 600 FILE, and change the secret if need be.")
+        case .moreAvailableThanReplicas:
+            Entry(
+                title: "more replicas must be ready than there are",
+                meaning:
+                    "min_available says how many of a service's replicas are enough for it to be ready. With more than there are, all must be, as without it.",
+                example: "inventory: { tier: enterprise, run: bin/inventory, replicas: 3, min_available: 4 }",
+                fix: "a number below replicas, or a share: min_available: 60%.")
         default:
             Entry(
                 title: "a key has no effect yet",

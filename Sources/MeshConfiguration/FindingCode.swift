@@ -42,12 +42,14 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
     case keyWithoutEffect = "M044"
     case wrongVariable = "M045"
     case exposedSecret = "M046"
+    case moreAvailableThanReplicas = "M047"
 
     /// Warnings let a mesh start; errors don't.
     package var severity: Severity {
         switch self {
         case .unreachableService, .unreachableRoute, .childTimeoutTooLong, .retryMultiplication, .retriesExceedDeadline,
-            .retryOfUnsafeMethod, .ejectionRoundsToNothing, .secretInFile, .keyWithoutEffect, .exposedSecret:
+            .retryOfUnsafeMethod, .ejectionRoundsToNothing, .secretInFile, .keyWithoutEffect, .exposedSecret,
+            .moreAvailableThanReplicas:
             .warning
         default: .error
         }

@@ -125,6 +125,8 @@ extension MeshDocument {
         package var deploy: Deploy
         /// Whether it is started only when what it calls is ready.
         package var waitsForCalls = true
+        /// How many ready replicas make it ready; nil for all.
+        package var minAvailable: Deploy.Bound?
         package var variableFiles = VariableFiles()
         package var limits = Limits()
 

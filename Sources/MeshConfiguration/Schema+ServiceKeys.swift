@@ -15,6 +15,10 @@ extension Schema {
                 ),
                 Key("replicas", .integer(1...1000), standard: "1", "How many processes."),
                 Key(
+                    "min_available", Shape.integer(1...1000).or(.share), standard: "all",
+                    "How many of them (of each version) are enough for the service to be ready: for `mesh up`, and for services that call it."
+                ),
+                Key(
                     "versions", .dictionary(keys: .name, values: .map(.version), atLeast: 1),
                     "Several versions side by side, each with a share of the calls."),
                 Key(

@@ -31,6 +31,19 @@ extension SemanticCheck {
             fix: "change them by \(sum < 100 ? "+" : "-")\(abs(100 - sum)) in all")
     }
 
+    /// More ready replicas asked for than there are (M047). One alone is always all: a profile may have made it so.
+    mutating func checkAvailability() {
+        for service in document.services {
+            guard case .count(let count)? = service.minAvailable, let most = service.versions.map(\.replicas).max(), most > 1, count > most,
+                let node = root[path: "services", service.name, "min_available"]
+            else { continue }
+            findings.report(
+                .moreAvailableThanReplicas, at: node.mark, token: node.scalar?.raw ?? "",
+                "\(service.name) has \(most) replicas, of which \(count) can't be ready",
+                fix: "min_available: \(most - 1), or replicas: \(count + 1)")
+        }
+    }
+
     mutating func checkPorts() {
         var taken: [(owner: String, address: SocketAddress, mark: SourceMark)] = []
         var collector = findings

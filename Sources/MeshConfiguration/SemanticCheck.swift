@@ -24,6 +24,7 @@ struct SemanticCheck {
         check.checkUnsafeRetries()
         check.checkEjection()
         check.checkWeights()
+        check.checkAvailability()
         check.checkPorts()
         check.checkExecutables()
         check.checkCertificates()

@@ -5,8 +5,8 @@ package import MeshModel
 /// It looks at the state and not at what it said before, so that a daemon that was killed in the middle goes on from what it finds.
 /// A replica is *current* if it was started from what is wanted now, *old* otherwise.
 /// Invariants: rolling, never more than `wanted + maxSurge` that are not leaving beside old replicas; no ready replica is retired
-/// unless `wanted - maxUnavailable` healthy ones remain (current ones count from `minHealthyTime` on); what is tried out replaces
-/// nothing before its trial is over; after `abort` nothing is started.
+/// unless `wanted - maxUnavailable` healthy ones remain (current ones that replace old ones count from `minHealthyTime` on); what is
+/// tried out replaces nothing before its trial is over; after `abort` nothing is started.
 package struct Rollout: Hashable, Sendable {
     /// One replica as it is.
     package struct Replica: Hashable, Sendable {
@@ -85,6 +85,8 @@ package struct Rollout: Hashable, Sendable {
     private var step = 0
     private var began: Instant?
     private var shares = false
+    /// There was an old one. Where none was, nothing waits for a new one to have proved itself.
+    private var replaces = false
     /// Current ones that were ready and are not now.
     private var unreadySince: [String: Instant] = [:]
 
@@ -104,8 +106,9 @@ package struct Rollout: Hashable, Sendable {
     }
 
     package mutating func decide(_ replicas: [Replica], _ now: Instant) -> Decision {
-        let census = Census(replicas, minHealthyTime: policy.minHealthyTime, now)
-        if let reason = census.failure ?? lasting(census, now) { return .abort(reason: reason) }
+        replaces = replaces || replicas.contains { !$0.isCurrent }
+        let census = Census(replicas, minHealthyTime: replaces ? policy.minHealthyTime : .zero, now)
+        if let reason = objection(census, now) { return .abort(reason: reason) }
         if census.old.isEmpty { return settle(census) }
         if let new = census.newTraffic, let old = census.oldTraffic, let reason = TrafficVerdict.objection(to: new, comparedWith: old) {
             return .abort(reason: reason)
@@ -118,12 +121,19 @@ package struct Rollout: Hashable, Sendable {
         }
     }
 
-    /// Why a current one that was ready will not be again.
-    private mutating func lasting(_ census: Census, _ now: Instant) -> String? {
+    /// Why it can't go on: a new version where one replica fails, a number of replicas where too few are left.
+    private mutating func objection(_ census: Census, _ now: Instant) -> String? {
+        let reasons = census.failures + lastingFailures(census, now)
+        let dispensable = census.old.isEmpty ? wanted - policy.enough(of: wanted) : 0
+        return reasons.count > dispensable ? reasons.first : nil
+    }
+
+    /// Why current ones that were ready will not be again.
+    private mutating func lastingFailures(_ census: Census, _ now: Instant) -> [String] {
         let unready = census.current.filter { $0.condition == .unready }.map(\.name)
         unreadySince = unreadySince.filter { unready.contains($0.key) }
         for name in unready { unreadySince[name] = unreadySince[name] ?? now }
-        let lost = unreadySince.filter { now - $0.value >= Self.longestUnready }.map(\.key).min()
+        let lost = unreadySince.filter { now - $0.value >= Self.longestUnready }.map(\.key).sorted()
         return lost.map { "\($0): it was ready, and has not been for \(Int64(Self.longestUnready.seconds)) s" }
     }
 
@@ -134,7 +144,7 @@ package struct Rollout: Hashable, Sendable {
         if !held.isEmpty { steps.append(.release(held)) }
         if census.current.count < wanted { steps.append(.start(wanted - census.current.count, held: false)) }
         if census.current.count > wanted { steps.append(.retire(census.surplus(census.current.count - wanted))) }
-        if steps.isEmpty, census.isDone(wanted) { return .done }
+        if steps.isEmpty, census.isDone(wanted, enough: policy.enough(of: wanted)) { return .done }
         return .proceed(steps, wakeAt: census.healthyAt)
     }
 
@@ -274,13 +284,12 @@ private struct Census {
     var newTraffic: Traffic? { .together(current.filter { !$0.isHeld }.compactMap(\.traffic)) }
     var oldTraffic: Traffic? { .together(old.compactMap(\.traffic)) }
 
-    /// The first current one that failed.
-    var failure: String? {
-        for case (let name, .failed(let reason)) in current.map({ ($0.name, $0.condition) }) { return "\(name): \(reason)" }
-        return nil
+    /// Why current ones failed.
+    var failures: [String] {
+        current.compactMap { replica in if case .failed(let reason) = replica.condition { "\(replica.name): \(reason)" } else { nil } }
     }
 
-    func isDone(_ wanted: Int) -> Bool { current.count == wanted && healthy == wanted && leaving == 0 }
+    func isDone(_ wanted: Int, enough: Int) -> Bool { current.count == wanted && healthy >= enough && leaving == 0 }
 
     /// Which to let go when there are too many: those that do not serve, then the last ones by name.
     func surplus(_ count: Int) -> [String] {

@@ -24,32 +24,43 @@ package struct RolloutPolicy: Hashable, Sendable, Codable {
     package var maxSurge: Bound
     /// How many fewer than wanted may be healthy; a share is rounded down.
     package var maxUnavailable: Bound
+    /// How many ready ones are enough where nothing old is left to replace; a share is rounded up. Nil: all.
+    package var minAvailable: Bound?
     /// For so long a new replica must have been ready before it counts.
     package var minHealthyTime: Timespan
     /// For so long an old replica may finish what it has begun.
     package var drain: Timespan
 
     package init(
-        strategy: Strategy = .rolling, maxSurge: Bound = .count(1), maxUnavailable: Bound = .count(0),
+        strategy: Strategy = .rolling, maxSurge: Bound = .count(1), maxUnavailable: Bound = .count(0), minAvailable: Bound? = nil,
         minHealthyTime: Timespan = .seconds(1), drain: Timespan = .seconds(15)
     ) {
         self.strategy = strategy
         self.maxSurge = maxSurge
         self.maxUnavailable = maxUnavailable
+        self.minAvailable = minAvailable
         self.minHealthyTime = minHealthyTime
         self.drain = drain
     }
 
     /// The bounds for so many wanted replicas. Not both are 0, since then nothing could ever be replaced (as in Kubernetes).
     func bounds(for wanted: Int) -> (surge: Int, unavailable: Int) {
-        func resolve(_ bound: Bound, _ rounding: FloatingPointRoundingRule) -> Int {
-            switch bound {
-            case .count(let count): max(0, count)
-            case .share(let share): Int((max(0, share) * Double(wanted)).rounded(rounding))
-            }
-        }
-        let surge = resolve(maxSurge, .up)
-        let unavailable = min(wanted, resolve(maxUnavailable, .down))
+        let surge = maxSurge.resolved(for: wanted, .up)
+        let unavailable = min(wanted, maxUnavailable.resolved(for: wanted, .down))
         return surge == 0 && unavailable == 0 ? (1, 0) : (surge, unavailable)
+    }
+
+    /// How many of so many wanted replicas must be ready for the service to be: one at least, and no more than there are.
+    package func enough(of wanted: Int) -> Int {
+        min(wanted, max(1, minAvailable?.resolved(for: wanted, .up) ?? wanted))
+    }
+}
+
+extension RolloutPolicy.Bound {
+    fileprivate func resolved(for wanted: Int, _ rounding: FloatingPointRoundingRule) -> Int {
+        switch self {
+        case .count(let count): max(0, count)
+        case .share(let share): Int((max(0, share) * Double(wanted)).rounded(rounding))
+        }
     }
 }

@@ -231,14 +231,15 @@ private struct WaveProgress: Sendable {
     func tiers(_ replicas: [ReplicaSnapshot], urls: [String]) -> [TierProgress] {
         let seconds = (SystemClock.now() - start).seconds
         return tierOrder.reversed().compactMap { tier in
+            var isDone = true
             let services = groups.filter { $0.tier == tier }.map { group in
                 let ready = replicas.count {
                     group.has($0) && $0.state == .ready && $0.specification.mayGoOn(as: group.spec($0.replica))
                 }
+                isDone = isDone && ready >= group.enough
                 return ServiceProgress(service: group.label, ready: min(ready, group.wanted), wanted: group.wanted)
             }
             guard !services.isEmpty else { return nil }
-            let isDone = services.allSatisfy { $0.ready == $0.wanted }
             let hasGateway = services.contains { $0.service == MeshDocument.gatewayName }
             return TierProgress(
                 tier: tier, services: services, urls: hasGateway && isDone ? urls : [], isDone: isDone,

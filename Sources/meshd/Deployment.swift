@@ -68,7 +68,7 @@ private struct GroupBuilder {
         guard let service = document.service(named: name) else { return [] }
         return service.versions.map { version in
             let label = ReplicaGroup.label(service: name, version: version.name)
-            let policy = RolloutPolicy(service.deploy)
+            let policy = RolloutPolicy(service.deploy, minAvailable: service.minAvailable)
             let template = ReplicaSpec(
                 service: name, tier: service.tier, replica: "", version: version.name,
                 arguments: [version.command.executable] + version.command.arguments, workingFolder: document.folder,
@@ -166,7 +166,7 @@ extension ProcessLimits {
 }
 
 extension RolloutPolicy {
-    init(_ deploy: MeshDocument.Deploy) {
+    init(_ deploy: MeshDocument.Deploy, minAvailable: MeshDocument.Deploy.Bound?) {
         let strategy: Strategy =
             switch deploy.strategy {
             case .rolling: .rolling
@@ -176,7 +176,7 @@ extension RolloutPolicy {
             }
         self.init(
             strategy: strategy, maxSurge: Bound(deploy.maxSurge), maxUnavailable: Bound(deploy.maxUnavailable),
-            minHealthyTime: deploy.minHealthyTime, drain: deploy.drain)
+            minAvailable: minAvailable.map(Bound.init), minHealthyTime: deploy.minHealthyTime, drain: deploy.drain)
     }
 }
 

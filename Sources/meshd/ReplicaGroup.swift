@@ -43,6 +43,8 @@ struct ReplicaGroup: Sendable {
         return spec
     }
 
+    /// How many ready ones make the service ready.
+    var enough: Int { policy.enough(of: wanted) }
     var build: String? { template.build }
     /// The path that is run, as mesh.yaml says it.
     var executable: String { template.arguments.first ?? "" }

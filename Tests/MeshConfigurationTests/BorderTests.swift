@@ -126,6 +126,9 @@ struct Border: CustomTestStringConvertible, Sendable {
                     versions: { v1: { run: bin/crm, weight: 90 }, v2: { run: bin/crm2, weight: @ } }
                 """), fine: "10", wrong: "11"),
         Border(
+            code: "M047", name: "more ready than there are",
+            text: mesh("services: { crm: { tier: enterprise, run: bin/crm, replicas: 3, min_available: @ } }"), fine: "3", wrong: "4"),
+        Border(
             code: "M043", name: "a secret",
             text: mesh("services: { crm: { tier: enterprise, run: bin/crm, env: { @: abcdef } } }"), fine: "API_TOKEN_FILE",
             wrong: "API_TOKEN"),

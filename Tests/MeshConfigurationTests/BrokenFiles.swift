@@ -330,6 +330,18 @@ struct BrokenFile: CustomTestStringConvertible, Sendable {
                   v2: { run: bin/catalog, weight: 20 }
             """, "M042 5:16", "M042 10:5"),
         BrokenFile(
+            "more ready replicas than there are",
+            """
+            mesh: shop
+            services:
+              crm: { tier: enterprise, run: bin/crm, replicas: 3, min_available: 60% }
+              ledger: { tier: enterprise, run: bin/ledger, replicas: 1, min_available: 2 }
+              catalog:
+                tier: domain
+                versions: { v1: { run: bin/catalog, replicas: 2 }, v2: { run: bin/catalog2, replicas: 4 } }
+                min_available: 5
+            """, "M047 8:20"),
+        BrokenFile(
             "secrets in the file",
             """
             mesh: shop

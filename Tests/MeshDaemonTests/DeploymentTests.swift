@@ -32,6 +32,16 @@ import Testing
         #expect(try waves(", wait_for_calls: false") == [["a", "b"]])
     }
 
+    @Test func howManyAreEnoughIsOfEachVersion() throws {
+        let services = """
+              a: { tier: domain, run: /bin/sh, replicas: 3, min_available: 2 }
+              b: { tier: domain, versions: { v1: { run: /bin/sh, replicas: 4 }, v2: { run: /bin/true } }, min_available: 50% }
+              c: { tier: domain, run: /bin/sh, replicas: 3 }
+            """
+        let groups = try deployment(services).groups
+        #expect(Dictionary(uniqueKeysWithValues: groups.map { ($0.label, $0.enough) }) == ["a": 2, "b/v1": 2, "b/v2": 1, "c": 3])
+    }
+
     @Test func limitsAndPrivateVariablesReachEveryReplica() throws {
         let deployment = try deployment(
             "  a: { tier: domain, run: /bin/sh, replicas: 2, env: { B: own }, limits: { memory: 1MB, cpu: 0.5, files: 64 } }\n")

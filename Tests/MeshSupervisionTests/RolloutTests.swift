@@ -107,8 +107,46 @@ private struct RolloutBench {
     @Test func aNewServiceStartsAllAtOnce() {
         var bench = RolloutBench(wanted: 5, old: 0)
         #expect(bench.rollout.decide([], bench.now) == .proceed([.start(5, held: false)], wakeAt: nil))
+        let start = bench.now
         bench.run()
         #expect(bench.isDone && bench.current == 5)
+        #expect(bench.now - start < .milliseconds(200), "nothing is replaced, so that nothing waits for them to prove themselves")
+    }
+
+    @Test(arguments: [
+        (RolloutPolicy.Bound.count(2), 5, 2), (.count(9), 5, 5), (.count(0), 5, 1), (.share(0.5), 5, 3), (.share(0), 5, 1),
+        (.share(1), 5, 5),
+    ]) func enoughIsOneAtLeastAndAllAtMost(_ bound: RolloutPolicy.Bound, wanted: Int, enough: Int) {
+        #expect(RolloutPolicy(minAvailable: bound).enough(of: wanted) == enough)
+        #expect(RolloutPolicy().enough(of: wanted) == wanted)
+    }
+
+    @Test func aServiceIsReadyWhenEnoughOfItsReplicasAre() {
+        let policy = RolloutPolicy(minAvailable: .count(3))
+        var slow = RolloutBench(wanted: 5, old: 0, policy: policy)
+        slow.run { bench in
+            for index in bench.replicas.indices.suffix(2) { bench.replicas[index].condition = .unready }
+        }
+        #expect(slow.isDone && slow.current == 5 && slow.serving == 3)
+        var broken = RolloutBench(wanted: 5, old: 0, policy: policy)
+        broken.run { bench in
+            for index in bench.replicas.indices.suffix(2) { bench.replicas[index].condition = .failed("exit 1") }
+        }
+        #expect(broken.isDone && broken.serving == 3)
+        var hopeless = RolloutBench(wanted: 5, old: 0, policy: policy)
+        hopeless.run { bench in
+            for index in bench.replicas.indices.suffix(3) { bench.replicas[index].condition = .failed("exit 1") }
+        }
+        #expect(hopeless.abortReason == "orders-3: exit 1")
+    }
+
+    /// Otherwise a broken build would replace what serves, as far as the number allows it.
+    @Test func aNewVersionOfWhichOneFailsIsStoppedHoweverFewAreEnough() {
+        var bench = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(minAvailable: .count(1)))
+        bench.startTime = nil
+        bench.run()
+        #expect(bench.abortReason == "orders-4: exit 1 after 0.1s")
+        #expect(bench.replicas.count { !$0.isCurrent && $0.condition != .leaving } == 3)
     }
 
     @Test func rollingKeepsToItsBounds() {
