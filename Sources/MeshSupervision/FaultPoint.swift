@@ -17,6 +17,8 @@ package enum FaultPoint: String, CaseIterable, Sendable {
     case admissionSaved = "admission-saved"
     case sharePublished = "share-published"
     case releasePublished = "release-published"
+    /// Callers know of old ones that stand by.
+    case holdPublished = "hold-published"
     /// Callers know that a replica goes; it does not.
     case drainPublished = "drain-published"
     case drainSent = "drain-sent"

@@ -45,6 +45,8 @@ package struct Rollout: Hashable, Sendable {
         /// So many new ones; held ones get no calls before `release`.
         case start(Int, held: Bool)
         case release([String])
+        /// Ready ones that get no calls more while they stand by; what they have begun goes on.
+        case hold([String])
         /// Current ones get this share of the calls, whichever of them are ready; nil: each as many as any other.
         case share(Double?)
         /// Marked as draining everywhere, then ended, and its place given up.
@@ -92,7 +94,7 @@ package struct Rollout: Hashable, Sendable {
 
     /// A new version that was ready and stays unready for so long is no good.
     static let longestUnready = Timespan.seconds(10)
-    /// How long a version that is brought in rolling is tried out at most, where its callers are few.
+    /// How long a version that comes in rolling or at once is tried out at most, where its callers are few.
     static let longestRollingTrial = Timespan.seconds(5)
     /// How much longer than asked for a step of a canary waits for calls.
     static let canaryPatience = 2.0
@@ -116,7 +118,7 @@ package struct Rollout: Hashable, Sendable {
         switch policy.strategy {
         case .rolling: return isNewVersion ? tryOutRolling(census, now) : roll(census)
         case .recreate: return recreate(census)
-        case .blueGreen: return switchOver(census)
+        case .blueGreen: return switchOver(census, now)
         case .canary(let steps, let pause): return isNewVersion ? tryOut(census, steps, pause, now) : roll(census)
         }
     }
@@ -249,10 +251,24 @@ package struct Rollout: Hashable, Sendable {
         return .proceed((leaving.isEmpty ? [] : [.retire(leaving)]) + (staying.isEmpty ? [] : [.startAgain(staying)]), wakeAt: nil)
     }
 
-    private func switchOver(_ census: Census) -> Decision {
+    /// All calls go to the new ones at once; the old ones stand by until the new ones have shown that they do no worse.
+    private mutating func switchOver(_ census: Census, _ now: Instant) -> Decision {
         if census.current.count < wanted { return .proceed([.start(wanted - census.current.count, held: true)], wakeAt: census.healthyAt) }
+        let standBy = census.old.filter(\.isReady)
+        if began != nil, !standBy.isEmpty, !census.current.contains(where: \.isReady) {
+            return .abort(reason: "no process of the new version is ready any more since all calls went there")
+        }
         guard census.healthy >= wanted else { return .proceed([], wakeAt: census.healthyAt) }
-        return .proceed([.release(census.current.map(\.name)), .retire(census.old.map(\.name))], wakeAt: nil)
+        let held = census.current.filter(\.isHeld).map(\.name)
+        var steps: [Step] = held.isEmpty ? [] : [.release(held)]
+        // The same version needs no trial, and without old ones there is no way back.
+        guard step == 0, isNewVersion, !standBy.isEmpty else {
+            return .proceed(steps + [.retire(census.old.map(\.name))], wakeAt: nil)
+        }
+        let serving = standBy.filter { !$0.isHeld }.map(\.name)
+        if !serving.isEmpty { steps.append(.hold(serving)) }
+        began = began ?? now
+        return judge(Trial(least: policy.minHealthyTime, longest: policy.minHealthyTime + Self.longestRollingTrial), census, steps, now)
     }
 }
 

@@ -7,7 +7,8 @@ package struct RolloutPolicy: Hashable, Sendable, Codable {
         case rolling
         /// All old ones end before the first new one starts; requests wait meanwhile.
         case recreate
-        /// All new ones start beside the old ones and get no calls until all are healthy; then they get all.
+        /// All new ones start beside the old ones and get no calls until all are healthy; then they get all, and the old ones stand by
+        /// until the new ones have shown that they do no worse than those did before.
         case blueGreen
         /// New ones get these shares of the calls, one after the other, each for `pause`; then it goes on as rolling does.
         case canary(steps: [Double], pause: Timespan)

@@ -43,6 +43,8 @@ extension Daemon {
         var policy = group.policy
         if isReturn { (policy.strategy, policy.maxSurge) = (.rolling, .count(group.wanted)) }
         var run = Run(rollout: Rollout(wanted: group.wanted, policy: policy, isNewVersion: !isReturn && isNewVersion(of: group, before)))
+        // The old ones are not called any more when the new ones are: what they answered until then is what counts.
+        if case .blueGreen = policy.strategy { run.traffic.begin(at: SystemClock.now()) }
         for replica in before where isCurrent(replica, in: group) { try await start(replica.replica, of: group) }
         while true {
             try Task.checkCancellation()
@@ -57,6 +59,8 @@ extension Daemon {
                 FaultPoint.rolloutDone.passed()
                 return
             case .abort(let reason):
+                let standBy = replicas.filter { !isCurrent($0, in: group) && rollouts.held.contains($0.replica) && $0.state == .ready }
+                if !standBy.isEmpty { await release(standBy.map(\.replica), in: group) }
                 await withdraw(replicas.filter { isCurrent($0, in: group) }, of: group)
                 let failed = replicas.first { reason.hasPrefix($0.replica + ": ") }
                 throw RolloutFailure(group: group, replica: failed?.replica, instance: failed?.instance, reason: reason)
@@ -134,13 +138,15 @@ extension Daemon {
             for name in names { try await start(name, of: group, admission: held ? .none : .all) }
         case .release(let names):
             await release(names, in: group)
+        case .hold(let names):
+            await hold(names)
         case .share(let share?):
             let current = await supervisor.snapshot().filter { group.has($0) && isCurrent($0, in: group) }
             await supervisor.admit(current.filter { !rollouts.held.contains($0.replica) }.map(\.replica), to: .share(share))
             let canary = RolloutState.Canary(
                 service: group.service, version: group.version, share: share, instances: Set(current.compactMap(\.instance)))
             if rollouts.setCanary(canary, of: group.label) { revise(andPublish: .sharePublished) }
-            run.traffic.bothServe(from: SystemClock.now())
+            run.traffic.begin(at: SystemClock.now())
         case .share(nil):
             await endTrial(of: group, await supervisor.snapshot().filter(group.has))
         case .retire(let names):
@@ -179,6 +185,16 @@ extension Daemon {
         }
         if changed { publish() }
         FaultPoint.releasePublished.passed()
+    }
+
+    /// From now on these get no calls more from those who have another to turn to.
+    private func hold(_ names: [String]) async {
+        await supervisor.admit(names, to: .none)
+        rollouts.held.formUnion(names)
+        var changed = false
+        for name in names { changed = registry.startedDraining(replica: name) || changed }
+        if changed { publish() }
+        FaultPoint.holdPublished.passed()
     }
 
     /// All replicas get as many calls as any other, and what the next daemon would find says so.

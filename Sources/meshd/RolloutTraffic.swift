@@ -2,10 +2,10 @@ import MeshModel
 import MeshSupervision
 import MeshTransport
 
-/// What the replicas of one service answered since its old and its new ones serve side by side.
+/// What the replicas of one service answered since its old and its new ones are compared.
 ///
-/// Instances tell totals once a second, as long as there is anything new: what counts is the difference to what they had told before. The times of a new replica count
-/// from its first report on, since its first answers pay for empty caches and new connections.
+/// Instances tell totals once a second, as long as there is anything new: what counts is the difference to what they had told before.
+/// The times of a new replica count from its first report on, since its first answers pay for empty caches and new connections.
 struct RolloutTraffic: Sendable {
     struct Told: Sendable {
         var at: Instant
@@ -17,7 +17,7 @@ struct RolloutTraffic: Sendable {
     private var warmedUp: [InstanceID: InboundTraffic] = [:]
 
     /// Later calls change nothing.
-    mutating func bothServe(from now: Instant) { began = began ?? now }
+    mutating func begin(at now: Instant) { began = began ?? now }
 
     /// Within which an instance tells what is new: what is not told by then has not happened.
     static let longestSilence = Timespan.milliseconds(1500)

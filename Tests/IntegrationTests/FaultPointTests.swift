@@ -8,8 +8,8 @@ extension RealProcesses {
     @Suite struct FaultPointTests {
         private static let isThorough = ProcessInfo.processInfo.environment["MESH_FAULT_POINTS"] == "all"
 
-        /// A canary comes by every step that there is.
-        private func yaml(_ version: Int) -> String {
+        /// A canary comes by every step that there is but one.
+        private func yaml(_ version: Int, by point: FaultPoint) -> String {
             """
             mesh: interrupted
             defaults: { timeout: 5s }
@@ -20,12 +20,12 @@ extension RealProcesses {
                 run: ["${BIN}/fake-version", good, v\(version)]
                 replicas: 2
                 ready: { get: /healthz, every: 50ms, within: 5s }
-                deploy: { strategy: canary, canary: { steps: [50%], pause: 100ms }, min_healthy_time: 50ms, drain: 2s }
+                deploy: { \(point == .holdPublished ? "strategy: blue_green" : "canary: { steps: [50%], pause: 100ms }"), min_healthy_time: 50ms, drain: 2s }
             """
         }
 
         @Test(arguments: FaultPoint.allCases) func theNextUpFinishesOrUndoesARolloutThatWasCut(point: FaultPoint) throws {
-            let mesh = try TestMesh(yaml(1))
+            let mesh = try TestMesh(yaml(1, by: point))
             try mesh.up()
             let gateway = try mesh.pids(of: "gateway")
             let load = SteadyLoad([CurlRequest("GET", try mesh.gateway + "/")], rate: 30)
@@ -40,7 +40,7 @@ extension RealProcesses {
             if !isFinished || Self.isThorough {
                 let before = Self.isThorough ? 2 : 1
                 try cut(mesh, at: point, to: 3)
-                try mesh.write(yaml(before))
+                try mesh.write(yaml(before, by: point))
                 try mesh.up()
                 expectOnly(before, in: mesh)
             }
@@ -57,7 +57,7 @@ extension RealProcesses {
         private func cut(_ mesh: TestMesh, at point: FaultPoint, to version: Int) throws {
             kill(try #require(mesh.daemonProcess), SIGKILL)
             #expect(Wait.until(5) { mesh.daemonProcess == nil })
-            try mesh.write(yaml(version))
+            try mesh.write(yaml(version, by: point))
             mesh.environment["MESH_FAULT_POINT"] = point.rawValue
             let up = try mesh.mesh("up", "-d")
             mesh.environment["MESH_FAULT_POINT"] = nil

@@ -93,6 +93,22 @@ extension RealProcesses {
             _ = load.finish()
         }
 
+        @Test func aBadVersionThatGotAllCallsAtOnceIsTakenBack() throws {
+            let deploy = "strategy: blue_green, min_healthy_time: 2s"
+            let mesh = try start(deploy: deploy)
+            let before = try mesh.pids(of: "crm")
+            let load = try load(on: mesh)
+            try mesh.write(yaml("[\"${BIN}/fake-version\", status, \"500\"]", deploy: deploy))
+            let up = try mesh.mesh("up", "-d")
+            #expect(up.status == 1 && up.errors.contains("requests failed in the new version, 0 of"), "\(up.errors)")
+            #expect(try mesh.pids(of: "crm") == before)
+            #expect(try mesh.mesh("ps").output.contains("2/2"))
+            // All calls are the old ones' again.
+            for _ in 0..<20 { #expect(try mesh.send("GET", "/").status == 200) }
+            let result = load.finish()
+            #expect(result.failures.count < 200 && result.answered > 60, "\(result.failures.count) of \(result.answered)")
+        }
+
         @Test(arguments: ["blue_green", "recreate"]) func nothingIsLostByTheOtherStrategies(strategy: String) throws {
             let deploy = "strategy: \(strategy), min_healthy_time: 200ms, drain: 5s"
             // Longer than all of them are away.

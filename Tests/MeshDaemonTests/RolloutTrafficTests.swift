@@ -21,10 +21,10 @@ import Testing
         return .init(at: start + .seconds(seconds), traffic: traffic)
     }
 
-    @Test func onlyWhatCameSinceBothServeCounts() {
+    @Test func onlyWhatCameSinceItBeganCounts() {
         var traffic = RolloutTraffic()
         #expect(traffic.of(instance, isNew: false, told: told(-1, requests: 900), tells: true, now: start + .seconds(2)) == nil)
-        traffic.bothServe(from: start)
+        traffic.begin(at: start)
         #expect(
             traffic.of(instance, isNew: false, told: told(-1, requests: 1000), tells: true, now: start + .seconds(2))
                 == Traffic(covers: .milliseconds(500)))
@@ -42,7 +42,7 @@ import Testing
 
     @Test func theFirstAnswersOfANewOneSayNothingOfItsTimes() {
         var traffic = RolloutTraffic()
-        traffic.bothServe(from: start)
+        traffic.begin(at: start)
         let first = traffic.of(
             instance, isNew: true, told: told(1, requests: 10, failures: 1, slow: 9), tells: true, now: start + .seconds(2))
         #expect(first?.requests == 10 && first?.failures == 1 && first?.latencies.total == 0)
@@ -54,7 +54,7 @@ import Testing
 
     @Test func whatAnOldOneAnsweredBeforeIsNotTakenForNew() {
         var traffic = RolloutTraffic()
-        traffic.bothServe(from: start)
+        traffic.begin(at: start)
         // The daemon came just now, and has no earlier report.
         #expect(
             traffic.of(instance, isNew: false, told: told(1, requests: 5000, failures: 700), tells: true, now: start + .seconds(2))

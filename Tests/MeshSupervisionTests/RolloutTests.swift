@@ -61,6 +61,8 @@ private struct RolloutBench {
             }
         case .release(let names):
             for index in replicas.indices where names.contains(replicas[index].name) { replicas[index].isHeld = false }
+        case .hold(let names):
+            for index in replicas.indices where names.contains(replicas[index].name) { replicas[index].isHeld = true }
         case .share(let share): self.share = share
         case .retire(let names):
             for index in replicas.indices where names.contains(replicas[index].name) {
@@ -239,6 +241,43 @@ private struct RolloutBench {
             mixed = mixed || Set(serving.map(\.isCurrent)).count > 1
         }
         #expect(bench.isDone && !mixed && bench.most == 6 && bench.fewest == 3)
+    }
+
+    @Test func theOldOnesOfBlueGreenStandByUntilTheNewOnesHaveShownThatTheyDoNoWorse() {
+        var bench = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(strategy: .blueGreen, minHealthyTime: .seconds(4)))
+        var switchedAt: Instant?
+        var retiredAt: Instant?
+        bench.run { bench in
+            let isSwitched = bench.replicas.contains { $0.isCurrent && !$0.isHeld }
+            switchedAt = switchedAt ?? (isSwitched ? bench.now : nil)
+            retiredAt = retiredAt ?? (bench.replicas.contains { $0.condition == .leaving } ? bench.now : nil)
+            for index in bench.replicas.indices { bench.replicas[index].traffic = Traffic(requests: 100, covers: .seconds(9)) }
+        }
+        #expect(bench.isDone && bench.current == 3 && bench.replicas.count == 3)
+        #expect(retiredAt! - switchedAt! >= .seconds(4))
+    }
+
+    @Test func blueGreenGoesBackToTheOldOnesThatStandBy() {
+        var failing = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(strategy: .blueGreen))
+        failing.run { bench in
+            for index in bench.replicas.indices {
+                let failures = bench.replicas[index].isCurrent && !bench.replicas[index].isHeld ? 10 : 0
+                bench.replicas[index].traffic = Traffic(requests: 100, failures: failures, covers: .seconds(9))
+            }
+        }
+        #expect(failing.abortReason == "30 of 300 requests failed in the new version, 0 of 300 in the old one")
+        var gone = RolloutBench(wanted: 3, old: 3, policy: RolloutPolicy(strategy: .blueGreen))
+        var switchedAt: Instant?
+        gone.run { bench in
+            guard bench.replicas.contains(where: { $0.isCurrent && !$0.isHeld }) else { return }
+            switchedAt = switchedAt ?? bench.now
+            for index in bench.replicas.indices where bench.replicas[index].isCurrent { bench.replicas[index].condition = .unready }
+        }
+        #expect(gone.abortReason == "no process of the new version is ready any more since all calls went there")
+        #expect(gone.now - switchedAt! < .seconds(1), "nobody else answers meanwhile")
+        for bench in [failing, gone] {
+            #expect(bench.replicas.count { !$0.isCurrent && $0.condition == .ready(since: .zero) && $0.isHeld } == 3)
+        }
     }
 
     @Test func aCanaryGoesStepByStep() {
