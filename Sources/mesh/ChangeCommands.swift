@@ -84,15 +84,20 @@ struct ScaleCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("How many of which.", valueName: "service=replicas"))
     var numbers: [String]
 
-    func run() throws {
-        var wanted: [(service: String, replicas: Int)] = []
-        for text in numbers {
+    func validate() throws { _ = try wanted() }
+
+    private func wanted() throws -> [(service: String, replicas: Int)] {
+        try numbers.map { text in
             let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2, let replicas = Int(parts[1]), (1...1000).contains(replicas) else {
                 throw ValidationError("'\(text)' says no number of replicas: write SERVICE=N with N from 1 to 1000, as in inventory=5.")
             }
-            wanted.append((parts[0], replicas))
+            return (parts[0], replicas)
         }
+    }
+
+    func run() throws {
+        let wanted = try wanted()
         let session = ChangeSession(location: try MeshLocation.find(file: mesh.file), console: outputOptions.console)
         for (service, replicas) in wanted { try session.run(ChangeRequest(.scale, services: [service], replicas: replicas)) }
     }

@@ -16,6 +16,7 @@ import Testing
         ["bogus"], ["up", "--nonsense"], ["up", "extra"], ["ps", "--width", "5"], ["traces", "show", "xyz"], ["traces", "show"],
         ["traces", "list", "--limit", "0"], ["traces", "list", "--since", "10"], ["traces", "list", "--since", "m"],
         ["logs", "--lines", "-1"], ["call"], ["call", "GET"], ["call", "GET", "catalog"],
+        ["scale"], ["scale", "inventory"], ["scale", "inventory=0"], ["scale", "inventory=5", "orders=x"],
         ["call", "GET", "/a b"], ["call", "G T", "/a"], ["call", "GET", "/", "-H", "nofield"], ["call", "GET", "/", "extra"],
     ])
     func wrongUseIsToldFromFailure(line: [String]) {
