@@ -18,7 +18,7 @@ extension RealProcesses {
                 .replacing(
                     "/customers/**: customers", with: "/slow: { to: echo, timeout: 20s, deadline: 20s }\n    /customers/**: customers"
                 )
-                .replacing("  crm:       {", with: "  echo:      { tier: enterprise, run: ./echo }\n  crm:       {")
+                .replacing("\n  crm:       {", with: "\n  echo:      { tier: enterprise, run: ./echo }\n  crm:       {")
             let mesh = try TestMesh(yaml, environment: ["PORT": "0"])
             for program in Self.services where program != "gateway" { try mesh.install(program, build: 0) }
             try mesh.install("edge-gateway", build: 0)
