@@ -36,8 +36,8 @@ package struct Trial: Hashable, Sendable {
         let isKnown = new.covers >= least
         if isKnown, new.requests >= Self.enough { return .fine(compared: (old?.requests ?? 0) >= Self.enough) }
         if elapsed >= longest { return .fine(compared: false) }
-        // Nobody calls either of them.
-        if isKnown, new.requests + (old?.requests ?? 0) == 0 { return .fine(compared: false) }
+        // Nobody calls either of them, and both would have said so.
+        if isKnown, new.requests + (old?.requests ?? 0) == 0, old.map({ $0.covers >= least }) ?? true { return .fine(compared: false) }
         return .undecided
     }
 }

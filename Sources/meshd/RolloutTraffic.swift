@@ -13,7 +13,7 @@ struct RolloutTraffic: Sendable {
     }
 
     private var began: Instant?
-    private var before: [InstanceID: InboundTraffic] = [:]
+    private var before: [InstanceID: Told] = [:]
     private var warmedUp: [InstanceID: InboundTraffic] = [:]
 
     /// Later calls change nothing.
@@ -27,20 +27,18 @@ struct RolloutTraffic: Sendable {
     ///   - tells: it is one that reports.
     mutating func of(_ instance: InstanceID, isNew: Bool, told: Told?, tells: Bool, now: Instant) -> Traffic? {
         guard tells, let began else { return nil }
-        let covers = max(.zero, max(told?.at ?? began, now + (.zero - Self.longestSilence)) - began)
-        guard let told else { return Traffic(covers: covers) }
-        if told.at <= began {
-            before[instance] = told.traffic
-            return Traffic(covers: covers)
+        func covered(since start: Instant) -> Timespan {
+            max(.zero, max(told?.at ?? began, now + (.zero - Self.longestSilence)) - max(began, start))
         }
-        // One that is new answered nothing before; of any other, what was before is not known.
-        guard let before = before[instance] ?? (isNew ? InboundTraffic() : nil) else {
-            self.before[instance] = told.traffic
-            return Traffic(covers: covers)
-        }
+        guard let told else { return Traffic(covers: covered(since: began)) }
+        // One that is new answered nothing before; of any other, what it had answered before its first report is not known.
+        if told.at <= began || before[instance] == nil && !isNew { before[instance] = told }
+        let before = before[instance] ?? Told(at: began, traffic: InboundTraffic())
+        let covers = covered(since: before.at)
+        guard told.at > max(began, before.at) else { return Traffic(covers: covers) }
         if isNew, warmedUp[instance] == nil { warmedUp[instance] = told.traffic }
-        let total = told.traffic.since(before)
-        let times = told.traffic.since(warmedUp[instance] ?? before)
+        let total = told.traffic.since(before.traffic)
+        let times = told.traffic.since(warmedUp[instance] ?? before.traffic)
         return Traffic(
             requests: Int(total.requests + total.abandoned), failures: Int(total.failures + total.abandoned),
             latencies: LatencyCounts(

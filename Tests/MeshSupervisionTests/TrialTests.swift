@@ -127,6 +127,8 @@ import Testing
         // Nobody calls.
         (Traffic(covers: .seconds(2)), Traffic(covers: .seconds(2)), 2, .fine(compared: false)),
         (Traffic(covers: .seconds(2)), Traffic(requests: 1, covers: .seconds(2)), 2, .undecided),
+        // Of the old one it is not known yet.
+        (Traffic(covers: .seconds(2)), Traffic(covers: .seconds(1)), 2, .undecided),
         // It is slow, or hung, and has told nothing.
         (Traffic(), Traffic(covers: .seconds(2)), 3, .undecided),
         (Traffic(), Traffic(covers: .seconds(2)), 10, .fine(compared: false)),
