@@ -276,6 +276,7 @@ package struct ReplicaMachine: Hashable, Sendable {
         switch phase {
         case .idle:
             isWanted = wanted ?? isWanted
+            lastExit = report ?? lastExit
             guard isWanted else { break }
             if let report { exited(report, nil, nil, now, wasReady: true) } else { launch(now) }
         case .recovering(let run, let ending, _):

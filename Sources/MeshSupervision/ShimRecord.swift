@@ -22,6 +22,9 @@ package struct ShimRecord: Hashable, Sendable {
         return last
     }
 
+    /// How the incarnation ended that was started last; nil also where nobody recorded it.
+    package var end: ExitReport? { starts.last.flatMap { last in exits.last { $0.instance == last.instance } } }
+
     package init(_ text: String) {
         for line in text.split(separator: "\n") {
             let fields = MessageFields(line)

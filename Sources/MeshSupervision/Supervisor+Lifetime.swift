@@ -1,6 +1,6 @@
 internal import CMeshSystem
 internal import Glibc
-package import MeshModel
+internal import MeshModel
 
 /// The first and the last that a daemon does.
 extension Supervisor {
@@ -8,16 +8,17 @@ extension Supervisor {
         package var replica: String
         /// Nil if the slot could not be taken in.
         package var snapshot: ReplicaSnapshot?
-        /// What ended while no daemon looked, oldest first.
-        package var exits: [ExitReport]
+        /// It was to run, and nothing of it lives: it ended while no daemon looked.
+        package var isLost = false
+        /// How what is lost ended; nil where nobody saw it, as when the machine went down.
+        package var exit: ExitReport?
         package var problem: String?
     }
 
     /// Takes in every replica of the state folder: what lives goes on under its shim, or under a new one if that was lost.
     ///
     /// What is wanted and died meanwhile is started again if `startsDead`; otherwise (for `mesh down`) it stays stopped.
-    /// `since`: the time from which on ends are news; by default all that the records tell.
-    package func adopt(startsDead: Bool, since: UnixTime = UnixTime(nanoseconds: 0)) async -> [Adoption] {
+    package func adopt(startsDead: Bool) async -> [Adoption] {
         var adoptions: [Adoption] = []
         for replica in Files.names(in: configuration.stateFolder + "/instances") {
             let folder = folder(replica)
@@ -25,14 +26,14 @@ extension Supervisor {
                 let stored = StoredReplica.load(from: folder)
             else { continue }
             let slot = Slot(spec: stored.wanted, stored: stored, folder: folder, launchTimeout: configuration.launchTimeout)
-            var adoption = Adoption(replica: replica, snapshot: nil, exits: [], problem: nil)
+            var adoption = Adoption(replica: replica)
             do {
                 try folder.make()
                 try await open(slot, wanted: stored.isWanted)
-                adoption.exits = ShimRecord.read(folder).exits.filter { $0.endedAt > since }
                 if !slot.machine.mayLive {
-                    let last = adoption.exits.last
-                    apply(slot.machine.foundDead(last, SystemClock.now(), wanted: stored.isWanted && startsDead), to: slot)
+                    adoption.isLost = stored.isWanted
+                    adoption.exit = stored.isWanted ? ShimRecord.read(folder).end : nil
+                    apply(slot.machine.foundDead(adoption.exit, SystemClock.now(), wanted: stored.isWanted && startsDead), to: slot)
                 }
                 adoption.snapshot = snapshot(of: replica)
             } catch {

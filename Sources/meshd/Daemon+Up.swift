@@ -40,9 +40,21 @@ extension Daemon {
         let (next, findings) = try read(request.file, profile: request.profile, environment: request.environment, keeping: applied)
         tell(.check(.init(file: request.file, findings: findings.count)))
         tell(.control(.init(address: "127.0.0.1", socket: runtimeFolder.controlSocket)))
+        if let notice = Self.notice(of: lost) { tell(.warning(notice)) }
+        lost = []
         let result = try await bring(to: next, tell: tell)
         setWatching(request.watch ?? next.document.restartsOnChange)
         return result
+    }
+
+    /// After a crash of one of them it matters how it ended; after one of the machine, how many did.
+    static func notice(of lost: [Supervisor.Adoption]) -> Notice? {
+        guard !lost.isEmpty else { return nil }
+        let most = 3
+        let shown = lost.prefix(most).map { "\($0.replica) (\($0.exit?.description ?? "nobody saw how"))" }
+        let more = lost.count > most ? " and \(lost.count - most) more" : ""
+        return Notice(
+            message: "ended while no daemon ran: " + shown.joined(separator: ", ") + more, hint: "mesh logs --last-crash")
     }
 
     /// What a mesh.yaml asks for; `mesh scale` holds until the next time that it is read.

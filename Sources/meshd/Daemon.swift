@@ -40,6 +40,8 @@ actor Daemon {
 
     /// Of rollouts under way.
     var rollouts = RolloutState()
+    /// What ended before this daemon came; told to the first who asks for a change.
+    var lost: [Supervisor.Adoption] = []
     /// Instances that an earlier daemon left, and that have not come to this one yet; they are waited for until then.
     var returning: Set<InstanceID> = []
     let returnsUntil = SystemClock.now() + Daemon.longestReturn
@@ -107,7 +109,10 @@ actor Daemon {
     func adopt() async {
         for adoption in await supervisor.adopt(startsDead: false) {
             if let problem = adoption.problem { logger.error("\(adoption.replica) can't be adopted: \(problem)") }
-            for exit in adoption.exits { logger.info("\(adoption.replica) had ended: \(exit)") }
+            if adoption.isLost {
+                lost.append(adoption)
+                logger.info("\(adoption.replica) had ended: \(adoption.exit?.description ?? "nobody saw how")")
+            }
             if let snapshot = adoption.snapshot, let process = snapshot.processID {
                 logger.info("\(adoption.replica) is adopted, pid \(process)")
                 // At once, so that nobody is told of a mesh with a part of its replicas.

@@ -33,8 +33,9 @@ struct DeploymentPlan {
     private static func change(of group: ReplicaGroup, _ replicas: [ReplicaSnapshot]) -> [UpEvent.ServiceChange] {
         let count = "\(group.wanted) \(group.wanted == 1 ? "replica" : "replicas")"
         let living = replicas.filter { $0.processID != nil }
+        let ending = replicas.first { $0.processID == nil && $0.lastExit != nil }.map { "\($0.replica): \($0.lastExit?.description ?? "")" }
         guard !living.isEmpty else {
-            return group.wanted > 0 ? [.init(service: group.label, action: .start, reason: count)] : []
+            return group.wanted > 0 ? [.init(service: group.label, action: .start, reason: ending ?? count)] : []
         }
         let differences = living.compactMap { $0.specification.difference(to: group.spec($0.replica)) }
         if let why = differences.first {
@@ -44,10 +45,11 @@ struct DeploymentPlan {
                     reason: "\(why); \(manner(group))")
             ]
         }
-        if living.count != group.wanted {
+        if living.count != group.wanted, replicas.count != group.wanted {
             return [.init(service: group.label, action: .scale, reason: "from \(living.count) to \(count)")]
         }
-        return replicas.count == living.count ? [] : [.init(service: group.label, action: .start, reason: "not all of its replicas run")]
+        guard replicas.count != living.count else { return [] }
+        return [.init(service: group.label, action: .start, reason: ending ?? "not all of its replicas run")]
     }
 
     private static func manner(_ group: ReplicaGroup) -> String {

@@ -88,8 +88,21 @@ extension RealProcesses {
             #expect(try mesh.instances.compactMap { $0["pid"] as? Int }.sorted() == before)
             let result = load.finish()
             #expect(result.failures.isEmpty, "\(result.failures.prefix(3))")
+            try endOneWithoutADaemon(in: mesh)
             #expect(try mesh.mesh("down").status == 0)
             #expect(mesh.processes.isEmpty)
+        }
+
+        /// How it ended is told by the next `mesh up`, which starts it again.
+        private func endOneWithoutADaemon(in mesh: TestMesh) throws {
+            let victim = try #require(try mesh.instances.first { $0["instance"] as? String == "echo-2" }?["pid"] as? Int)
+            kill(try #require(mesh.daemonProcess), SIGKILL)
+            kill(Int32(victim), SIGKILL)
+            #expect(Wait.until(5) { mesh.daemonProcess == nil })
+            let up = try mesh.mesh("up", "-d")
+            #expect(up.status == 0)
+            #expect((up.output + up.errors).contains("ended while no daemon ran: echo-2 (ended by SIGKILL after "), "\(up.errors)")
+            #expect(try mesh.instances.allSatisfy { $0["ready"] as? Bool == true })
         }
 
         @Test func anInstanceThatKeepsCrashingIsShownAsSuch() throws {
