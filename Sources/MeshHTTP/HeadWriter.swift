@@ -64,7 +64,7 @@ extension FieldList {
 extension RequestHead {
     /// Writes the start line, with `target` in place of its own where one is given, and the fields that are kept, as HTTP/1.1.
     ///
-    /// A target in absolute form becomes one in origin form, and its authority the Host (RFC 9112 3.2.2).
+    /// A target in absolute form becomes one in origin form, and its authority, as that of CONNECT, the Host (RFC 9112 3.2.2).
     @inlinable package func write<Sink: ByteSink>(
         _ bytes: UnsafeRawBufferPointer, target replacement: UnsafeRawBufferPointer? = nil, dropping: FieldSet, into sink: inout Sink
     ) {
@@ -87,7 +87,7 @@ extension RequestHead {
         var dropping = dropping
         // An old client waits for no 100, and nobody has looked at what else it expects (RFC 9110 10.1.1).
         if minorVersion == 0 { dropping.insert(.expect) }
-        if form == .absolute, !dropping.contains(.host), let authority {
+        if form == .absolute || form == .authority, !dropping.contains(.host), let authority {
             HeadWriter.field("host", bytes[authority], into: &sink)
             dropping.insert(.host)
         }
