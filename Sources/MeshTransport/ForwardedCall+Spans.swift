@@ -45,7 +45,7 @@ extension ForwardedCall {
             SpanHeader(
                 kind: .call, traceID: identity.traceID, spanID: identity.callSpan, parent: identity.serverSpan ?? identity.parent,
                 start: started, end: end,
-                status: failure != nil || (status ?? 0) >= 500 || flag != nil ? .error : .unset,
+                status: failure != nil || (status ?? 0) >= 500 || Self.isFailure(flag) ? .error : .unset,
                 decision: identity.serverSpan == nil ? decision : nil)
         ) { span in
             span.name(destination.service)
@@ -82,7 +82,8 @@ extension ForwardedCall {
         recorder.record(
             SpanHeader(
                 kind: .attempt, traceID: identity.traceID, spanID: identity.attemptSpan(attempt.number), parent: identity.callSpan,
-                start: attempt.started, end: attempt.ended ?? end, status: flag != nil || (attempt.status ?? 0) >= 500 ? .error : .unset)
+                start: attempt.started, end: attempt.ended ?? end,
+                status: Self.isFailure(flag) || (attempt.status ?? 0) >= 500 ? .error : .unset)
         ) { span in
             span.name(destination.service)
             span.add(.destination, destination.service)
@@ -247,6 +248,9 @@ extension ForwardedCall {
         return loop.decider.ended(
             identity.traceID, route: identity.routeNumber, after: end - identity.received, trouble: trouble, isAsked: identity.isKeepAsked)
     }
+
+    /// What was cancelled did not fail.
+    private static func isFailure(_ flag: ResponseFlag?) -> Bool { flag != nil && flag != .downstreamClosed }
 
     /// A client that left is one at the edge only. Inside the mesh the caller knows why it did, and says so: its deadline passed, its
     /// own client left, or another attempt was faster.

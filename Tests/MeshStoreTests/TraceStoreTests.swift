@@ -52,6 +52,21 @@ struct TraceStoreTests {
         #expect(try store.show("8F3AC100000000000000000000000001").traceID == summary.traceID)
     }
 
+    /// A handler that lets go of a call, since another one has failed, is no client that left.
+    @Test func onlyAtTheEdgeHasAClientLeft() throws {
+        let store = makeStore()
+        var story = Story.short(6, name: "POST /orders")
+        story.add(Story.orders, .server, 2, under: 1, 1, 9) { $0.name("POST /orders") }
+        story.call(Story.orders, to: Story.ledger, 3, under: 2, 2, 5)
+        story.add(Story.orders, .attempt, 4, under: 3, 2, 5) { $0.add(ResponseFlag.downstreamClosed) }
+        put(store, story)
+        #expect(store.list().traces.first?.flags == [])
+        var left = Story(7, begin: 1_000)
+        left.add(Story.gateway, .gateway, 1, under: nil, 0, 5, status: .error) { $0.add(ResponseFlag.downstreamClosed) }
+        put(store, left)
+        #expect(store.list().traces.first?.flags == ["DC"])
+    }
+
     @Test func aRestartedDaemonSeesWhatWasStored() throws {
         put(makeStore(), .order())
         let again = makeStore()

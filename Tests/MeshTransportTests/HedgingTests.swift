@@ -90,6 +90,8 @@ import Testing
         let spans = RecordedSpans(try #require(options.telemetry)).all
         let entrance = try #require(spans.first { $0.kind == (isEdge ? .gateway : .server) })
         #expect(entrance.text(.flag) == "DC" && (entrance.status == .error) == isEdge)
+        let cancelled = spans.filter { $0.kind == .call || $0.kind == .attempt }
+        #expect(cancelled.count == 2 && cancelled.allSatisfy { $0.text(.flag) == "DC" && $0.status != .error })
     }
 
     @Test func theFirstIsAnsweredAfterAllAndTheSecondIsClosed() async throws {

@@ -75,6 +75,8 @@ struct TraceDigest: Hashable {
             case .attribute(.hedge, _): isHedge = true
             case .attribute(.destination, let value) where kind == .attempt: destination = value
             case .attribute(.detached, .bool(true)) where isRoot: isDetached = true
+            // Inside the mesh who left had a reason of its own, such as another call that failed.
+            case .attribute(.flag, .flag(ResponseFlag.downstreamClosed.rawValue)) where !isRoot: break
             case .attribute(.flag, .flag(let raw)) where raw < 63: flags |= 1 << Int64(raw)
             default: break
             }
