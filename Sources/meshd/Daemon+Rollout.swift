@@ -29,8 +29,9 @@ extension Daemon {
     /// A service that hangs is noticed this often.
     private static let lookEvery = Timespan.seconds(1)
     private static let longestGathering = Timespan.milliseconds(50)
-    /// For callers to say that they know of a change; one that does not answer must not hold up the others.
-    private static let longestNotice = Timespan.seconds(1)
+    /// For callers to say that they know of a change; one that does not answer must not hold up the others for ever, but what it sends
+    /// to a replica that is gone is lost.
+    private static let longestNotice = Timespan.seconds(3)
 
     /// Brings the replicas of one group to what is wanted of them, and waits until they are.
     ///

@@ -44,7 +44,8 @@ actor Daemon {
     var lost: [Supervisor.Adoption] = []
     /// Instances that an earlier daemon left, and that have not come to this one yet; they are waited for until then.
     var returning: Set<InstanceID> = []
-    let returnsUntil = SystemClock.now() + Daemon.longestReturn
+    /// How long for; from when this daemon can be found by them.
+    var returnsUntil = SystemClock.now()
     let builds: BuildCatalog
     let variables: VariableReader
     var history: DeploymentHistory
@@ -124,6 +125,7 @@ actor Daemon {
             }
         }
         if await supervisor.snapshot().contains(where: { $0.processID != nil }) { resume() }
+        returnsUntil = SystemClock.now() + Self.longestReturn
     }
 
     /// What an earlier daemon applied last rules again.
