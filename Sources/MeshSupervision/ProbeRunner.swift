@@ -27,24 +27,29 @@ package enum ProbeRunner {
     }
 
     /// Nil if the answer is yes, otherwise why not, in one line. Takes no longer than the probe's timeout.
-    package static func ask(_ probe: Probe, _ target: Target) async -> String? {
+    ///
+    /// Where its caller runs, for hundreds of instances are asked every second: what may take its time leaves that place.
+    package nonisolated(nonsending) static func ask(_ probe: Probe, _ target: Target) async -> String? {
         let deadline = SystemClock.now() + probe.timeout
         switch probe.question {
         case .http(let path): return await http(path, target.address, deadline)
         case .tcp: return await tcp(target.address, deadline)
         case .exec(let command): return await exec(command, target, deadline)
-        case .log(let pattern): return log(pattern, target)
+        case .log(let pattern): return await log(pattern, target)
         }
     }
 
-    private static func withConnection(
-        to address: SocketAddress?, _ deadline: Instant, _ body: (Int32) async -> String?
+    private nonisolated(nonsending) static func withConnection(
+        to address: SocketAddress?, _ deadline: Instant, _ body: nonisolated(nonsending) (Int32) async -> String?
     ) async -> String? {
         guard let address else { return "it listens nowhere" }
         let connection = mesh_connect(ListeningSocket.text(address))
         guard connection >= 0 else { return errno == EAGAIN ? "its backlog is full" : SystemError.reason(errno) }
         var answer: String? = "no connection in time"
-        if await Reactor.shared.wait(connection, for: .writable, until: deadline) == .ready {
+        // A Unix socket is connected at once or not at all.
+        if case .unix = address {
+            answer = await body(connection)
+        } else if await Reactor.shared.wait(connection, for: .writable, until: deadline) == .ready {
             let code = mesh_socket_error(connection)
             answer = code == 0 ? await body(connection) : SystemError.reason(code)
         }
@@ -53,11 +58,11 @@ package enum ProbeRunner {
         return answer
     }
 
-    private static func tcp(_ address: SocketAddress?, _ deadline: Instant) async -> String? {
+    private nonisolated(nonsending) static func tcp(_ address: SocketAddress?, _ deadline: Instant) async -> String? {
         await withConnection(to: address, deadline) { _ in nil }
     }
 
-    private static func http(_ path: String, _ address: SocketAddress?, _ deadline: Instant) async -> String? {
+    private nonisolated(nonsending) static func http(_ path: String, _ address: SocketAddress?, _ deadline: Instant) async -> String? {
         await withConnection(to: address, deadline) { connection in
             let host = if case .tcp(let host, let port)? = address { "\(host):\(port)" } else { "localhost" }
             let request = "GET \(path) HTTP/1.1\r\nhost: \(host)\r\nuser-agent: mesh-probe\r\nconnection: close\r\n\r\n"
@@ -80,7 +85,7 @@ package enum ProbeRunner {
         }
     }
 
-    private static func exec(_ command: String, _ target: Target, _ deadline: Instant) async -> String? {
+    @concurrent private static func exec(_ command: String, _ target: Target, _ deadline: Instant) async -> String? {
         do {
             let child = try ChildProcess.spawn(
                 "/bin/sh", arguments: ["sh", "-c", command], environment: target.environment, folder: target.workingFolder,
@@ -105,7 +110,7 @@ package enum ProbeRunner {
         }
     }
 
-    private static func log(_ pattern: String, _ target: Target) -> String? {
+    @concurrent private static func log(_ pattern: String, _ target: Target) async -> String? {
         let limit = 8 << 20
         var bytes = Files.read(target.logPath, from: target.logOffset, limit: limit)
         if let size = Files.size(target.logPath), size < target.logOffset {

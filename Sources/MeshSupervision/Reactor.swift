@@ -18,6 +18,7 @@ package final class Reactor: Sendable {
         var byDescriptor: [Int32: Wait] = [:]
         var known: Set<Int32> = []
         var counter: UInt64 = 0
+        /// No deadline is before it; that of a wait that has ended may have been.
         var threadWakesAt = Instant.distantFuture
     }
 
@@ -45,7 +46,9 @@ package final class Reactor: Sendable {
     }
 
     /// Waits until a descriptor is readable or writable; a hang-up counts as both.
-    package func wait(_ descriptor: Int32, for interest: Interest, until deadline: Instant = .distantFuture) async -> Outcome {
+    package nonisolated(nonsending) func wait(
+        _ descriptor: Int32, for interest: Interest, until deadline: Instant = .distantFuture
+    ) async -> Outcome {
         let number = waits.withLock { waits in
             waits.counter += 1
             return waits.counter
@@ -119,20 +122,20 @@ package final class Reactor: Sendable {
 
     /// In milliseconds, rounded up; -1 if there is no deadline.
     private func timeout() -> Int32 {
-        let soonest = waits.withLock { waits in
-            waits.threadWakesAt = waits.byDescriptor.values.lazy.map(\.deadline).min() ?? .distantFuture
-            return waits.threadWakesAt
-        }
+        let soonest = waits.withLock(\.threadWakesAt)
         guard soonest < .distantFuture else { return -1 }
         return Int32(max(0, min(60_000, (soonest - SystemClock.now()).nanoseconds / 1_000_000 + 1)))
     }
 
     private func expire() {
         let now = SystemClock.now()
-        let expired = waits.withLock { waits in
+        let expired = waits.withLock { waits -> [Wait] in
+            // Most wakes are for a descriptor: all deadlines are looked at only when one may have come.
+            guard waits.threadWakesAt <= now else { return [] }
             let expired = waits.byDescriptor.filter { $0.value.deadline <= now }
             for descriptor in expired.keys { waits.byDescriptor.removeValue(forKey: descriptor) }
-            return expired.values
+            waits.threadWakesAt = waits.byDescriptor.values.lazy.map(\.deadline).min() ?? .distantFuture
+            return Array(expired.values)
         }
         for wait in expired { wait.continuation.resume(returning: .timedOut) }
     }

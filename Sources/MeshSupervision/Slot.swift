@@ -15,8 +15,8 @@ final class Slot {
     /// Of the shim that `client` leads to.
     var shimVersion = ShimState.current
     var following: Task<Void, Never>?
-    var timer: Task<Void, any Error>?
-    var timerFor: Instant?
+    /// When its machine wants to hear of the time.
+    var wakeAt: Instant?
     var probes: [ReplicaMachine.Role: Task<Void, Never>] = [:]
     var admission: Admission
     var instance: InstanceID?
@@ -83,7 +83,7 @@ final class Slot {
     }
 
     func letGo() {
-        timer?.cancel()
+        wakeAt = nil
         following?.cancel()
         for probe in probes.values { probe.cancel() }
         client?.disconnect()

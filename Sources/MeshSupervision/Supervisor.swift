@@ -40,6 +40,11 @@ package actor Supervisor {
     private let eventsOut: AsyncStream<ReplicaEvent>.Continuation
     var slots: [String: Slot] = [:]
     private var random = RandomSource.fromSystem()
+    private var alarm: Task<Void, any Error>?
+    /// The soonest time at which a slot wants to be woken.
+    private var alarmFor = Instant.distantFuture
+    /// What is due within so short a time is done at once.
+    private static let longestGathering = Timespan.milliseconds(10)
     private var watchers: [UInt64: Watcher] = [:]
     private var watcherCounter: UInt64 = 0
 
@@ -129,6 +134,7 @@ package actor Supervisor {
     package func detach() {
         for slot in slots.values { slot.letGo() }
         slots = [:]
+        alarm?.cancel()
         eventsOut.finish()
     }
 
@@ -237,21 +243,33 @@ package actor Supervisor {
     }
 
     private func setTimer(_ wakeAt: Instant?, _ slot: Slot) {
-        guard slot.timerFor != wakeAt else { return }
-        slot.timer?.cancel()
-        slot.timer = nil
-        slot.timerFor = wakeAt
-        guard let wakeAt else { return }
-        slot.timer = Task {
-            try await SystemClock.sleep(until: wakeAt)
-            self.timerFired(slot)
+        slot.wakeAt = wakeAt
+        if let wakeAt { setAlarm(for: wakeAt) }
+    }
+
+    /// One for all slots: hundreds of them that each slept for themselves would keep a core's scheduler busy.
+    private func setAlarm(for wakeAt: Instant) {
+        guard wakeAt < alarmFor else { return }
+        alarmFor = wakeAt
+        alarm?.cancel()
+        alarm = Task {
+            try await SystemClock.sleep(until: wakeAt + Self.longestGathering)
+            self.alarmRang()
         }
     }
 
-    private func timerFired(_ slot: Slot) {
-        guard isCurrent(slot), !Task.isCancelled else { return }
-        slot.timerFor = nil
-        apply(slot.machine.timerFired(SystemClock.now()), to: slot)
+    private func alarmRang() {
+        guard !Task.isCancelled else { return }
+        let now = SystemClock.now()
+        // What is set meanwhile is looked at below, all together.
+        alarmFor = now
+        for slot in slots.values {
+            guard let wakeAt = slot.wakeAt, wakeAt <= now else { continue }
+            slot.wakeAt = nil
+            apply(slot.machine.timerFired(now), to: slot)
+        }
+        alarmFor = .distantFuture
+        if let next = slots.values.lazy.compactMap(\.wakeAt).min() { setAlarm(for: next) }
     }
 
     private func probe(_ slot: Slot, _ role: ReplicaMachine.Role, _ probe: Probe, _ run: Int) {
