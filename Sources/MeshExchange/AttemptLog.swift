@@ -5,7 +5,7 @@ package import MeshPolicy
 package struct AttemptRecord: Sendable {
     /// From 1.
     package var number: Int
-    package var endpoint: EndpointReference
+    private var reference: EndpointReference?
     /// How long the call waited before it.
     package var backoff: Timespan
     package var started: Instant
@@ -28,8 +28,28 @@ package struct AttemptRecord: Sendable {
     /// Why no other was sent beside it, where one was due.
     package var hedgeRefusal: RetryVerdict?
     /// Whether another try followed, and why or why not.
-    package var retry: RetryVerdict
+    package var retry = RetryVerdict.notNeeded
 
+    init(
+        number: Int, endpoint: EndpointReference, backoff: Timespan, started: Instant, isProbe: Bool, hedgedAfter: Timespan? = nil
+    ) {
+        self.number = number
+        reference = endpoint
+        self.backoff = backoff
+        self.started = started
+        self.isProbe = isProbe
+        self.hedgedAfter = hedgedAfter
+    }
+
+    /// What stands in a log in which nothing was tried yet.
+    fileprivate init() {
+        number = 0
+        backoff = .zero
+        started = .zero
+        isProbe = false
+    }
+
+    package var endpoint: EndpointReference { reference! }
     /// It follows another one, and does not run beside it.
     package var isRepetition: Bool { number > 1 && hedgedAfter == nil }
     package var version: String? { endpoint.endpoint.version }
@@ -84,43 +104,60 @@ extension RetryVerdict: CustomStringConvertible {
 package struct AttemptLog: Sendable, RandomAccessCollection {
     package static let capacity = 8
 
-    private var first: AttemptRecord?
+    ///
+    /// Not an optional: what lies in one is copied whenever it is read.
+    private var first = AttemptRecord()
     private var others: [AttemptRecord] = []
     /// Of which try the exchange last heard: when the call is over, the one that decided it.
     private var attended = 0
 
     package var startIndex: Int { 0 }
     package var endIndex: Int { count }
-    package var count: Int { first == nil ? 0 : 1 + others.count }
+    package var count: Int { hasFirst ? 1 + others.count : 0 }
+    private var hasFirst: Bool { first.number > 0 }
     package var isFull: Bool { count == Self.capacity }
 
     /// Lends the record: with all that an endpoint refers to, a copy costs more than what is read of it.
     package subscript(index: Int) -> AttemptRecord {
         _read {
-            if index == 0 { yield first! } else { yield others[index - 1] }
+            if index == 0 { yield first } else { yield others[index - 1] }
         }
     }
 
     /// The one that decided the call, when it is over; before that, the one that it last heard of.
     package var current: AttemptRecord? { place.map { self[$0] } }
     /// Its index.
-    package var place: Int? { first == nil ? nil : attended }
+    package var place: Int? { hasFirst ? attended : nil }
+
+    /// Of the one that decided the call, when it is over.
+    package var status: Int? {
+        guard hasFirst else { return nil }
+        return attended == 0 ? first.status : others[attended - 1].status
+    }
+    /// One of them followed another.
+    package var hasRepetition: Bool { others.contains(where: \.isRepetition) }
 
     func hasTried(_ instance: InstanceID) -> Bool {
-        for index in 0..<count where self[index].instance == instance { return true }
+        guard hasFirst else { return false }
+        if first.instance == instance { return true }
+        for index in others.indices where others[index].instance == instance { return true }
         return false
     }
 
     /// An attempt on this endpoint failed by the fault of a pooled connection.
     func blameConnection(to instance: InstanceID) -> Bool {
-        for index in 0..<count where self[index].instance == instance && self[index].failure?.blamesConnection == true { return true }
+        guard hasFirst else { return false }
+        if first.failure?.blamesConnection == true, first.instance == instance { return true }
+        for index in others.indices where others[index].failure?.blamesConnection == true && others[index].instance == instance {
+            return true
+        }
         return false
     }
 
     mutating func append(_ record: consuming AttemptRecord) {
         precondition(!isFull)
         attended = count
-        if first == nil { first = record } else { others.append(record) }
+        if hasFirst { others.append(record) } else { first = record }
     }
 
     /// What is told next is of the attempt with this number.
@@ -128,6 +165,6 @@ package struct AttemptLog: Sendable, RandomAccessCollection {
 
     /// Changes the record of the attempt that the exchange last heard of, in place.
     mutating func withCurrent(_ change: (inout AttemptRecord) -> Void) {
-        if attended == 0 { change(&first!) } else { change(&others[attended - 1]) }
+        if attended == 0 { change(&first) } else { change(&others[attended - 1]) }
     }
 }

@@ -12,6 +12,13 @@ package final class Destination: Sendable {
     package let tier: String
     package let policy: CallPolicy
     package let isExternal: Bool
+    // What every call asks of the policy, at hand: to read one of them out of it copies all of it.
+    let timeout: Timespan
+    let attemptTimeout: Timespan?
+    let connectTimeout: Timespan
+    let streamIdleTimeout: Timespan
+    let retry: RetryPolicy
+    let hedge: HedgePolicy?
     /// Whose hash `RequestFacts.affinity` has to be; nil where no value decides.
     package let affinityKey: HashKey?
     private let activeFault: ActiveFault?
@@ -30,6 +37,12 @@ package final class Destination: Sendable {
         service = configuration.service
         tier = configuration.tier
         policy = configuration.policy
+        timeout = policy.timeout
+        attemptTimeout = policy.attemptTimeout
+        connectTimeout = policy.connectTimeout
+        streamIdleTimeout = policy.streamIdleTimeout
+        retry = policy.retry
+        hedge = policy.hedge
         isExternal = configuration.isExternal
         if case .hash(let key) = configuration.policy.balance { affinityKey = key } else { affinityKey = nil }
         activeFault = ActiveFault(configuration.policy.fault, after: previous?.activeFault, now: now)
@@ -101,9 +114,9 @@ package final class Destination: Sendable {
 
     /// How long a first attempt may take before a second one is sent; nil where none is, or too little is known.
     func hedgeDelay() -> Timespan? {
-        guard let hedge = policy.hedge else { return nil }
+        guard let hedge else { return nil }
         if case .fixed(let span) = hedge.after { return span }
-        return edge.state.withLock { hedge.delay($0.latencies) }
+        return edge.state.withLock { hedge.delay(&$0.latencies) }
     }
 
     /// A second attempt is due: an endpoint for it, paid, or why there is none.

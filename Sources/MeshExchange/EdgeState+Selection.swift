@@ -37,7 +37,8 @@ extension EdgeState {
         }
         if case .roundRobin = policy.balance, let slot = turn(in: group, now: now, random: &random) { return slot }
         let (first, second) = PowerOfTwoChoices.draw(of: count, random: &random)
-        return cheaper(groups[group].available[first], groups[group].available[second], now: now, random: &random)
+        let (left, right) = (groups[group].available[first], groups[group].available[second])
+        return slots.cheaper(left, right, countsRequests: policy.balance.countsRequests, now: now, random: &random)
     }
 
     /// Where a sticky client belongs: it moves only when its own endpoint goes, or a better one comes (rendezvous hashing, Thaler and
@@ -74,19 +75,6 @@ extension EdgeState {
 
     private func dueProbe(in group: Int, now: Instant) -> Int32? {
         groups[group].tripped.first { slots[Int($0)].breaker.probeIsDue(now: now, alone: availableCount == 0) }
-    }
-
-    /// The one of two that costs less, of those whose slow start lets the draw stand.
-    private func cheaper(_ first: Int32, _ second: Int32, now: Instant, random: inout RandomSource) -> Int32 {
-        let firstStands = slots[Int(first)].ramp.admits(now: now, random: &random)
-        let secondStands = slots[Int(second)].ramp.admits(now: now, random: &random)
-        if firstStands != secondStands { return firstStands ? first : second }
-        return cost(second, now: now) < cost(first, now: now) ? second : first
-    }
-
-    private func cost(_ slot: Int32, now: Instant) -> Double {
-        guard case .leastRequests = policy.balance else { return slots[Int(slot)].cost(now: now) }
-        return Double(slots[Int(slot)].inFlight + 1) * slots[Int(slot)].inverseWeight
     }
 
     // MARK: After a first attempt
@@ -144,7 +132,9 @@ extension EdgeState {
                 }
             }
         }
-        if let first, let second { return cheaper(first, second, now: now, random: &random) }
+        if let first, let second {
+            return slots.cheaper(first, second, countsRequests: policy.balance.countsRequests, now: now, random: &random)
+        }
         return first
     }
 
@@ -155,4 +145,27 @@ extension EdgeState {
     private func isUntried(_ slot: Int32, _ tried: borrowing AttemptLog) -> Bool {
         !tried.hasTried(slots[Int(slot)].instance)
     }
+}
+
+extension [EndpointSlot] {
+    /// The one of two that costs less, of those whose slow start lets the draw stand.
+    ///
+    /// Of the slots, and not of the state that they are part of, which would be copied as a whole for it.
+    fileprivate func cheaper(
+        _ first: Int32, _ second: Int32, countsRequests: Bool, now: Instant, random: inout RandomSource
+    ) -> Int32 {
+        let firstStands = self[Int(first)].ramp.admits(now: now, random: &random)
+        let secondStands = self[Int(second)].ramp.admits(now: now, random: &random)
+        if firstStands != secondStands { return firstStands ? first : second }
+        return cost(second, countsRequests, now: now) < cost(first, countsRequests, now: now) ? second : first
+    }
+
+    private func cost(_ slot: Int32, _ countsRequests: Bool, now: Instant) -> Double {
+        guard countsRequests else { return self[Int(slot)].cost(now: now) }
+        return Double(self[Int(slot)].inFlight + 1) * self[Int(slot)].inverseWeight
+    }
+}
+
+extension BalancePolicy {
+    fileprivate var countsRequests: Bool { if case .leastRequests = self { true } else { false } }
 }

@@ -13,11 +13,11 @@ extension Exchange {
         current = RunningAttempt(number: attempts.count + 1, lease: lease, isHedge: delay != nil, ends: attemptEnd(from: now))
         let delegated = destination.isExternal ? nil : credit.delegate()
         current.delegated = delegated ?? 0
-        current.connectBy = min(now + destination.policy.connectTimeout, current.ends)
+        current.connectBy = min(now + destination.connectTimeout, current.ends)
         attempts.append(
             AttemptRecord(
                 number: current.number, endpoint: endpoint, backoff: backoff, started: now, isProbe: lease.permit.isProbe,
-                hedgedAfter: delay, retry: .notNeeded))
+                hedgedAfter: delay))
         if isWhole { scheduleHedge(now: now) }
         if let fault = drawFault(now: now, random: &random) {
             attempts.withCurrent { $0.fault = fault }

@@ -105,9 +105,9 @@ extension Exchange {
     /// What is left of the call; nil for no limit.
     func remaining(at now: Instant) -> Timespan? { deadline == .distantFuture ? nil : deadline - (uploadingSince ?? now) }
 
-    func attemptEnd(from now: Instant) -> Instant { destination.policy.attemptTimeout.map { now + $0 } ?? .distantFuture }
+    func attemptEnd(from now: Instant) -> Instant { destination.attemptTimeout.map { now + $0 } ?? .distantFuture }
 
-    var idleEnd: Instant { lastProgress + destination.policy.streamIdleTimeout }
+    var idleEnd: Instant { lastProgress + destination.streamIdleTimeout }
 
     var durationEnd: Instant { request.maxDuration.map { received + $0 } ?? .distantFuture }
 }

@@ -24,7 +24,7 @@ extension Exchange {
         case .abort(let status): return attemptFailed(.faultInjected(status: status), abandoning: nil, now: now, random: &random)
         case .reset: return attemptFailed(.reset, abandoning: nil, now: now, random: &random)
         case .none:
-            current.connectBy = min(now + destination.policy.connectTimeout, current.ends)
+            current.connectBy = min(now + destination.connectTimeout, current.ends)
             guard let record = attempts.current else { preconditionFailure("no attempt is running") }
             return Effects(start: attempt(on: record.endpoint, credit: held.credit, now: now), wakeAt: wakeAt)
         }

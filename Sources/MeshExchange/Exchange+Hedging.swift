@@ -39,7 +39,7 @@ extension Exchange {
 
     /// Position: after the attempt was recorded, and only once the request is whole: what is sent twice has to be at hand.
     mutating func scheduleHedge(now: Instant) {
-        guard destination.policy.hedge != nil else { return }
+        guard destination.hedge != nil else { return }
         hedgeAt = .distantFuture
         guard request.isHedgeable, !beside.isRunning, refusal(isListed: true) == nil, let delay = destination.hedgeDelay() else { return }
         hedgeAt = now + delay

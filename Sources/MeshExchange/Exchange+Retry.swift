@@ -5,7 +5,7 @@ import MeshPolicy
 extension Exchange {
     func wish(after response: ResponseFacts, now: Instant, random: inout RandomSource) -> RetryWish {
         var wish = RetryWish(remaining: remaining(at: now))
-        let retry = destination.policy.retry
+        let retry = destination.retry
         if response.meshRetryNo || response.forbidsRetry {
             wish.refusal = .forbidden
         } else if response.overload == .pool {
@@ -22,7 +22,7 @@ extension Exchange {
 
     func wish(after failure: AttemptFailure, now: Instant, random: inout RandomSource) -> RetryWish {
         var wish = RetryWish(remaining: remaining(at: now))
-        let retry = destination.policy.retry
+        let retry = destination.retry
         if failure.isProvablyUnsent, noMoreAttempts == nil, retryNotBefore <= now, isReplayable, !attempts.isFull,
             !hasLeftLastEndpointBefore
         {
@@ -40,7 +40,7 @@ extension Exchange {
 
     /// Why the request may not be sent a second time, be it ever so cheap; nil where it may.
     func refusal(isListed: Bool) -> RetryVerdict? {
-        let retry = destination.policy.retry
+        let retry = destination.retry
         if let noMoreAttempts { return noMoreAttempts }
         if !isReplayable { return .replayOverflowed }
         if retry.never { return .never }

@@ -77,7 +77,7 @@ package struct Exchange: ~Copyable, Sendable {
         self.request = request
         self.received = received
         self.inherited = inherited
-        deadline = min(received + (timeout ?? destination.policy.timeout), inherited ?? .distantFuture)
+        deadline = min(received + (timeout ?? destination.timeout), inherited ?? .distantFuture)
         lastProgress = received
         isWhole = !request.bodyIsStreamed
         self.credit = credit
@@ -161,11 +161,11 @@ extension Exchange {
             $0.head = now
             $0.status = response.status
         }
-        guard !callOutcome.isSuccess || response.isError && response.isListed(in: destination.policy.retry.on) else {
+        guard !callOutcome.isSuccess || response.isError && response.isListed(in: destination.retry.on) else {
             current.unreported = callOutcome
             return forwardHead(now: now, random: &random)
         }
-        if beside.isRunning, response.isError, response.isListed(in: destination.policy.retry.on) {
+        if beside.isRunning, response.isError, response.isListed(in: destination.retry.on) {
             noteWhatForbids(response, now: now)
             return leaveToOther(abandoning: .retried, now: now, random: &random)
         }

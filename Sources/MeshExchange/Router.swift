@@ -84,7 +84,7 @@ package struct Router: Sendable {
     private var bytes: [UInt8] = []
     /// Open addressing with linear probing; indices into `edges`, -1 where free. At most half full.
     private var table: [Int32] = []
-    private var hasHosts = false
+    private(set) var hasHosts = false
     /// Of the `*.` host with the most labels; 0 where there is none.
     private var suffixLabels = 0
 

@@ -8,6 +8,8 @@ package final class Snapshot: Sendable {
     /// What `router` answers is an index into it.
     package let routes: [Route]
     private let destinations: [String: Destination]
+    /// Some route is for a host, so that the request's is of importance.
+    package let looksAtHosts: Bool
 
     package var revision: UInt64 { configuration.revision }
 
@@ -42,6 +44,7 @@ package final class Snapshot: Sendable {
         self.destinations = destinations
         router = Router(
             compiled.map { Router.Entry(method: $0.configuration.method, pattern: $0.pattern, conditions: $0.configuration.conditions) })
+        looksAtHosts = router.hasHosts
         var before: [RouteIdentity: Route] = [:]
         for route in previous?.routes ?? [] { before[route.identity] = route }
         routes = compiled.map { route in
@@ -49,6 +52,15 @@ package final class Snapshot: Sendable {
                 route, destinations: destinations, standardDeadline: configuration.deadline, replicas: configuration.replicas,
                 after: before[RouteIdentity(route.configuration)], now: now)
         }
+    }
+
+    /// The index of the request's route in `routes`; here, since a router that is handed out is copied.
+    ///
+    /// - Parameter hasField: whether the request has this header field with this value.
+    package func route(
+        of subject: RouteSubject, hasField: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool
+    ) -> Int? {
+        router.match(subject, hasField: hasField)
     }
 
     package func destination(named service: String) -> Destination? { destinations[service] }

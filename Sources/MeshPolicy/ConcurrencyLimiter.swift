@@ -27,11 +27,13 @@ package struct ConcurrencyLimiter: Sendable {
         var since = Instant.zero
 
         mutating func settle(now: Instant) {
+            defer { since = now }
+            // A class of which nothing is known stays so.
+            guard inFlight > 0 || usual > 0 || came > 0 else { return }
             let kept = exponentialDecay((now - since).seconds / ConcurrencyLimiter.memory.seconds)
             usual = usual * kept + Double(inFlight) * (1 - kept)
             came *= kept
             admitted *= kept
-            since = now
         }
 
         var wanted: Double { admitted < 1 ? usual : usual * came / admitted }

@@ -27,12 +27,12 @@ package struct HedgePolicy: Hashable, Sendable, Codable {
     }
 
     /// How long the first attempt may take; nil while so few answers are known that none of them need lie above the quantile.
-    package func delay(_ latencies: borrowing LatencyDistribution) -> Timespan? {
+    package func delay(_ latencies: inout LatencyDistribution) -> Timespan? {
         switch after {
         case .fixed(let span): return span
         case .quantile(let share):
             guard Double(latencies.count) * (1 - share) >= 1 else { return nil }
-            return latencies.quantile(share)
+            return latencies.followedQuantile(share)
         }
     }
 }

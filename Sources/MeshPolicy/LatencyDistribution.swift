@@ -8,6 +8,9 @@ package struct LatencyDistribution: Sendable {
     private static let bucketCount = 128
     private var counts = [UInt16](repeating: 0, count: bucketCount)
     private var total = 0
+    /// Where the quantile lay that was asked for last, and how many answers lie up to the end of that bucket.
+    private var followed = 0
+    private var upToFollowed = 0
 
     package init() {}
 
@@ -15,21 +18,32 @@ package struct LatencyDistribution: Sendable {
     package var count: Int { total }
 
     package mutating func record(_ latency: Timespan) {
-        counts[Self.bucket(latency)] += 1
+        let bucket = Self.bucket(latency)
+        counts[bucket] += 1
         total += 1
+        if bucket <= followed { upToFollowed += 1 }
         if total > 1024 { halve() }
     }
 
     /// The upper bound of the bucket that the quantile lies in; nil before the first answer.
     package func quantile(_ share: Double) -> Timespan? {
+        var copy = self
+        return copy.followedQuantile(share)
+    }
+
+    /// As `quantile`, for whoever asks for one and the same again and again: it is looked for where it lay last, a step or two away.
+    package mutating func followedQuantile(_ share: Double) -> Timespan? {
         guard total > 0 else { return nil }
         let rank = max(1, Int((Double(total) * share).rounded(.up)))
-        var seen = 0
-        for bucket in 0..<Self.bucketCount {
-            seen += Int(counts[bucket])
-            if seen >= rank { return Self.upperBound(bucket) }
+        while upToFollowed < rank, followed < Self.bucketCount - 1 {
+            followed += 1
+            upToFollowed += Int(counts[followed])
         }
-        return Self.upperBound(Self.bucketCount - 1)
+        while followed > 0, upToFollowed - Int(counts[followed]) >= rank {
+            upToFollowed -= Int(counts[followed])
+            followed -= 1
+        }
+        return Self.upperBound(followed)
     }
 
     package var median: Timespan? { quantile(0.5) }
@@ -39,6 +53,7 @@ package struct LatencyDistribution: Sendable {
         for bucket in 0..<Self.bucketCount {
             counts[bucket] /= 2
             total += Int(counts[bucket])
+            if bucket == followed { upToFollowed = total }
         }
     }
 

@@ -21,10 +21,10 @@ extension ForwardedCall {
             var index: Int?
             if let preflight {
                 // It is asked for the sake of another request, whose route knows the answer.
-                index = match(snapshot.router, method: preflight.method, bytes)
+                index = match(snapshot, method: preflight.method, bytes)
                 if let found = index, snapshot.routes[found].crossOrigin == nil { index = nil }
             }
-            guard let index = index ?? match(snapshot.router, method: bytes[request.method], bytes) else {
+            guard let index = index ?? match(snapshot, method: bytes[request.method], bytes) else {
                 return .answer(MeshAnswer(status: 404, flag: .noRoute, cause: "no route fits", error: "destination_not_found"))
             }
             let route = snapshot.routes[index]
@@ -43,9 +43,9 @@ extension ForwardedCall {
         return decision
     }
 
-    private func match(_ router: Router, method: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) -> Int? {
-        withSubject(method: method, bytes) { subject in
-            router.match(subject) { name, value in
+    private func match(_ snapshot: Snapshot, method: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) -> Int? {
+        withSubject(method: method, bytes, host: snapshot.looksAtHosts) { subject in
+            snapshot.route(of: subject) { name, value in
                 var start = 0
                 while let index = request.fields.index(named: name, from: start, in: bytes) {
                     if bytes[request.fields[index].value].elementsEqual(value) { return true }
@@ -57,11 +57,11 @@ extension ForwardedCall {
     }
 
     private func withSubject<Result>(
-        method: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer, _ body: (RouteSubject) -> Result
+        method: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer, host: Bool, _ body: (RouteSubject) -> Result
     ) -> Result {
         var subject = RouteSubject(method: method, path: UnsafeRawBufferPointer(start: nil, count: 0))
         if let query = request.query { subject.query = bytes[query] }
-        if let authority = request.authority {
+        if host, let authority = request.authority {
             let text = bytes[authority]
             if let parsed = Authority(text) { subject.host = text[parsed.host] }
         }
@@ -86,7 +86,7 @@ extension ForwardedCall {
         case .limit(let limiter):
             return limit(by: limiter, bytes)
         case .redirect(let redirect):
-            let location = withSubject(method: bytes[request.method], bytes) { redirect.location(for: $0) }
+            let location = withSubject(method: bytes[request.method], bytes, host: true) { redirect.location(for: $0) }
             routeState.responseLines += Array("location: ".utf8) + location + Array("\r\n".utf8)
             return MeshAnswer(status: redirect.status, contents: [])
         case .respond(let status, let body):

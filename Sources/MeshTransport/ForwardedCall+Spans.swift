@@ -12,21 +12,18 @@ extension ForwardedCall {
     /// What this call and all below it tell of trouble, as far as it is known now.
     var trouble: TraceTrouble {
         var trouble = identity.troubleBelow
-        if let attempts {
-            if attempts.count > 1, attempts.contains(where: \.isRepetition) { trouble.insert(.retried) }
-            if let decisive = attempts.place, (attempts[decisive].status ?? 0) >= 500 { trouble.insert(.error) }
-        }
+        if exchange?.attempts.hasRepetition ?? false { trouble.insert(.retried) }
+        if (exchange?.attempts.status ?? 0) >= 500 { trouble.insert(.error) }
         if failure != nil { trouble.insert(.error) }
         if let notes = identity.notes { trouble.formUnion(notes.trouble) }
         return trouble
     }
 
     func recordSpans() {
-        guard identity.isRecorded, let destination, let attempts else { return }
+        guard identity.isRecorded, let destination, exchange != nil else { return }
         let end = loop.now
         let flag = callFlag
-        let decisive = attempts.place
-        let status = failure?.status ?? decisive.flatMap { attempts[$0].status }
+        let status = failure?.status ?? exchange?.attempts.status
         logAccess(status: status, flag: flag, end: end)
         let recorder = loop.recorder
         guard recorder.isEnabled else { return }
@@ -37,6 +34,8 @@ extension ForwardedCall {
             recordNotKept(end: end)
             return
         }
+        guard let attempts = exchange?.attempts else { return }
+        let decisive = attempts.place
         // By index, since an iterator copies the log and each record.
         for index in attempts.indices { record(attempts[index], of: destination, end: end) }
         let started = attempts.isEmpty ? identity.received : attempts[0].started

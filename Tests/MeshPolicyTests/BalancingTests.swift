@@ -163,4 +163,29 @@ struct LatencyDistributionTests {
         for _ in 0..<10_000 { latencies.record(.milliseconds(1)) }
         #expect(latencies.median! < .milliseconds(2))
     }
+
+    @Test("follows a quantile to where it would be found from the start")
+    func followed() {
+        for seed in 0..<20 as Range<UInt64> {
+            var random = RandomSource(seed: seed)
+            var latencies = LatencyDistribution()
+            var counts = [Int](repeating: 0, count: 128)
+            for round in 0..<5_000 {
+                // Now fast, now slow, so that the quantile wanders, and beyond the count at which all is halved.
+                let scale = 1 + Int64(round / 700 % 3) * 40
+                let latency = Timespan.microseconds(scale * Int64(1 + random.next(below: 1_000)))
+                latencies.record(latency)
+                counts[LatencyDistribution.bucket(latency)] += 1
+                if counts.reduce(0, +) > 1024 { counts = counts.map { $0 / 2 } }
+                let share = [0.5, 0.95, 0.99][random.next(below: 8) == 0 ? random.next(below: 3) : 1]
+                let rank = Int((Double(counts.reduce(0, +)) * share).rounded(.up))
+                var seen = 0
+                let bucket = counts.firstIndex { count in
+                    seen += count
+                    return seen >= rank
+                }
+                #expect(latencies.followedQuantile(share) == LatencyDistribution.upperBound(bucket!))
+            }
+        }
+    }
 }
