@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -266,4 +267,14 @@ pid_t mesh_spawn_process(const struct mesh_spawn *spawn) {
         return -1;
     }
     return process;
+}
+
+struct mesh_thread_use mesh_thread_use(void) {
+    // Cannot fail with these arguments.
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    int64_t seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec;
+    int64_t microseconds = usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    return (struct mesh_thread_use){
+        .cpu_nanoseconds = seconds * 1000000000 + microseconds * 1000, .waits = usage.ru_nvcsw, .preemptions = usage.ru_nivcsw};
 }

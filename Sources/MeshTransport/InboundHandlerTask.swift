@@ -23,6 +23,10 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
     private var sendsBody = true
     /// Of the answer, once it has begun.
     private var status: Int?
+    /// The handler is being run for the first time, on the loop.
+    private var isBeginning = false
+    /// What it said before it ever waited.
+    private var immediate: Result<OutboundResponse, any Error>?
 
     init(source: RequestSource, call: ForwardedCall, deadline: Instant?) {
         loop = source.loop
@@ -53,18 +57,32 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             } catch {
                 result = .failure(error)
             }
-            entrance.execute { self.handled(result) }
+            // On the loop already: its way onto the loop is through this call's end.
+            if loop.eventLoop.inEventLoop, isBeginning {
+                immediate = result
+            } else {
+                entrance.execute { self.handled(result) }
+            }
         }
+        guard let immediate else { return }
+        self.immediate = nil
+        handled(immediate)
     }
 
     private func run(_ work: @escaping @Sendable () async -> Void) {
-        guard loop.handlerPlacement.beginsOnLoop(now: loop.now) else {
+        let place = loop.handlerPlacement.place(now: loop.now)
+        guard place != .pool else {
             task = Task(operation: work)
             return
         }
         let began = loop.now
+        let before = place == .loopWatched ? ThreadUse.sinceBeginning() : nil
+        isBeginning = true
         task = Task.immediate(operation: work)
-        loop.handlerPlacement.heldLoop(for: loop.tick() - began, now: loop.now)
+        isBeginning = false
+        let held = loop.tick() - began
+        guard held > HandlerPlacement.patience else { return }
+        loop.handlerPlacement.heldLoop(for: held, use: before.map { ThreadUse.sinceBeginning().since($0) }, now: loop.now)
     }
 
     private func makeRequest(_ source: RequestSource, body: BodyStream) -> InboundRequest {

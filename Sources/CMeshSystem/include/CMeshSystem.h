@@ -49,6 +49,15 @@ struct mesh_process_sample {
 };
 int mesh_process_sample(pid_t process, struct mesh_process_sample *sample);
 
+/// What the calling thread has done since it began.
+struct mesh_thread_use {
+    int64_t cpu_nanoseconds;
+    /// How often it waited for something, and how often the kernel took the processor away from it.
+    int64_t waits;
+    int64_t preemptions;
+};
+struct mesh_thread_use mesh_thread_use(void);
+
 /// Sends `signal` (0: only counts) to every process of this user whose environment has the entry `mark` ("NAME=value"), except the caller.
 /// Returns how many there are. The mark is read again after the process was pinned by a pidfd, so that no reused number is hit.
 int mesh_signal_marked(const char *mark, int signal);
