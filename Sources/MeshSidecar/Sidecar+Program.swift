@@ -43,7 +43,7 @@ extension Sidecar {
     ///
     /// - Parameters:
     ///   - configuration: As the daemon tells unless given; `try .standalone(…)` runs without one.
-    ///   - threads: Event loops; as many as there are cores unless given.
+    ///   - threads: Event loops; unless given, what `MESH_THREADS` says, or as many as there are cores.
     public static func program(
         _ configuration: @autoclosure () throws -> SidecarConfiguration = .environment, threads: Int? = nil,
         _ setup: @Sendable (Sidecar) async throws -> Void

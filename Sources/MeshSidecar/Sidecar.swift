@@ -75,12 +75,13 @@ public final class Sidecar: Service {
 
     /// - Throws: ``SidecarStartError``, which says what to do.
     ///
-    /// - Parameter threads: Event loops; as many as there are cores unless given.
+    /// - Parameter threads: Event loops; unless given, what `MESH_THREADS` says, or as many as there are cores.
     public init(_ configuration: SidecarConfiguration = .environment, threads: Int? = nil) throws {
         let identity: SpanOrigin
         let control: ControlClient?
         let spanSocket: String?
         let initial: SnapshotConfiguration
+        var threads = threads
         switch configuration.source {
         case .environment(let variables, let firstDescriptor):
             let environment = try SidecarEnvironment(variables, firstDescriptor: firstDescriptor)
@@ -89,6 +90,7 @@ public final class Sidecar: Service {
                 clock: HostClock.identity)
             origin = .daemon(environment)
             stateFolder = environment.stateFolder
+            threads = threads ?? environment.threads
             logger = Logger(label: environment.service)
             control = ControlClient(path: environment.controlPath, hello: environment.hello, logger: logger)
             spanSocket = SpanSocket.path(beside: environment.controlPath)
@@ -108,15 +110,15 @@ public final class Sidecar: Service {
         }
         service = ServiceName(identity.service)
         self.control = control
-        let threads = threads ?? System.coreCount
+        let loops = threads ?? System.coreCount
         var settings = TelemetryPipeline.Settings()
-        settings.loops = threads
+        settings.loops = loops
         // Without a daemon nobody reads spans: they are recorded all the same, so that code behaves alike everywhere.
         if control == nil { settings.ringCapacity = 64 << 10 }
         pipeline = TelemetryPipeline(origin: identity, settings: settings, daemon: spanSocket)
         if let failure = pipeline.failure { logger.warning("records no traces", metadata: ["reason": "\(failure)"]) }
         do {
-            runtime = try MeshRuntime(initial, threads: threads, telemetry: pipeline)
+            runtime = try MeshRuntime(initial, threads: loops, telemetry: pipeline)
         } catch {
             throw SidecarStartError.configurationUnusable("\(error)")
         }

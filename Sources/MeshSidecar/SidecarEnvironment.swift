@@ -16,6 +16,8 @@ struct SidecarEnvironment: Hashable, Sendable {
     var stateFolder: String?
     /// Already bound and listening; systemd's convention (`sd_listen_fds`): from 3 on.
     var descriptors: Range<Int32>
+    /// Event loops; nil for as many as there are cores.
+    var threads: Int?
 
     static let firstDescriptor: Int32 = 3
 
@@ -34,6 +36,12 @@ struct SidecarEnvironment: Hashable, Sendable {
         }
         guard let count = Int32(countText), (1...64).contains(count) else {
             throw .invalidVariable(name: "LISTEN_FDS", value: countText, expected: "a number from 1 to 64")
+        }
+        if let countText = text("MESH_THREADS") {
+            guard let count = Int(countText), (1...1024).contains(count) else {
+                throw .invalidVariable(name: "MESH_THREADS", value: countText, expected: "a number from 1 to 1024")
+            }
+            threads = count
         }
         self.service = service
         self.instance = instance

@@ -17,9 +17,13 @@ import Testing
         var variables = Self.complete
         let least = try SidecarEnvironment(variables)
         #expect(least.service == "inventory" && least.replica == "inventory" && least.descriptors == 3..<5 && least.version == nil)
-        variables.merge(["MESH_TIER": "enterprise", "MESH_REPLICA": "inventory-2", "MESH_VERSION": "v2", "MESH_STATE_DIR": "/s"]) { $1 }
+        #expect(least.threads == nil)
+        variables.merge([
+            "MESH_TIER": "enterprise", "MESH_REPLICA": "inventory-2", "MESH_VERSION": "v2", "MESH_STATE_DIR": "/s", "MESH_THREADS": "3",
+        ]) { $1 }
         let full = try SidecarEnvironment(variables)
         #expect(full.tier == "enterprise" && full.replica == "inventory-2" && full.version == "v2" && full.stateFolder == "/s")
+        #expect(full.threads == 3)
         #expect(full.hello.replica == "inventory-2" && full.hello.revision == nil && full.hello.processID == getpid())
     }
 
@@ -29,7 +33,7 @@ import Testing
         #expect(error?.description.contains("mesh up") == true)
     }
 
-    @Test(arguments: [("LISTEN_FDS", "0"), ("LISTEN_FDS", "many"), ("MESH_INSTANCE", "7")])
+    @Test(arguments: [("LISTEN_FDS", "0"), ("LISTEN_FDS", "many"), ("MESH_INSTANCE", "7"), ("MESH_THREADS", "0")])
     func `a senseless variable is named`(name: String, value: String) {
         var variables = Self.complete
         variables[name] = value

@@ -19,10 +19,9 @@ struct EdgeGateway {
     /// Not async, so that valgrind can run it: it does not survive the main thread's change of stack to `dispatchMain`.
     static func main() {
         // Started by a daemon: routes, services and the listening socket come from there.
-        let environment = ProcessInfo.processInfo.environment
-        if CommandLine.arguments.count == 1, environment["MESH_CONTROL"] != nil {
+        if CommandLine.arguments.count == 1, ProcessInfo.processInfo.environment["MESH_CONTROL"] != nil {
             Task.detached {
-                await Sidecar.runGateway(threads: environment["MESH_THREADS"].flatMap { Int($0) })
+                await Sidecar.runGateway()
                 exit(0)
             }
             dispatchMain()
