@@ -10,12 +10,13 @@ SHELL := /bin/bash
 RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked
 MESH := .build/release/mesh
 
-.PHONY: help setup build up down test check fuzz format lint clean
+.PHONY: help setup build up down test instructions check fuzz format lint clean
 
 help:
 	@echo "make up      set up, build in release, start the shop, send an order, print its trace"
 	@echo "make down    stop the shop"
 	@echo "make test    set up, build in debug, run every test"
+	@echo "make instructions  build the gateway in release, and hold what a request costs against what is recorded"
 	@echo "make check   what takes longer: format, thread sanitizer, large simulations, long fuzzing"
 	@echo "make fuzz    libFuzzer on the HTTP codec; SECONDS=600 make fuzz for ten minutes each"
 	@echo "make build   set up and build in release"
@@ -41,6 +42,11 @@ test:
 	SWIFTNIO_STRICT=1 swift test --skip-build --parallel --skip IntegrationTests
 	@# Meshes of real processes come after the rest, which would keep both cores from them.
 	swift test --skip-build --filter IntegrationTests
+
+instructions:
+	@scripts/setup check
+	swift build $(RELEASE) --product edge-gateway
+	Benchmarks/instructions
 
 check:
 	@scripts/setup check
