@@ -5,8 +5,9 @@ import Testing
 /// A service that is asked for three times what it can do goes on doing what it can, and does what is critical first.
 extension RealProcesses {
     @Suite struct OverloadTests {
-        /// Eight requests at once, of 40 ms each: 200 a second. A limit leaves room for a few that wait, so that none of the eight idles.
-        private static let capacity = 200
+        /// Eight requests at once, of 100 ms each: 80 a second, few enough that the service has too much to do, and not the machine. A
+        /// limit leaves room for some that wait, so that none of the eight idles.
+        private static let capacity = 80
 
         private func yaml(_ limit: String) -> String {
             """
@@ -19,7 +20,7 @@ extension RealProcesses {
             services:
               crm:
                 tier: domain
-                run: ["${BIN}/fake-version", bounded, "8", "0.04"]
+                run: ["${BIN}/fake-version", bounded, "8", "0.1"]
                 ready: { get: /healthz, every: 100ms }
                 limits: { in_flight: \(limit) }
             """
