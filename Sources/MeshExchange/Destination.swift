@@ -18,6 +18,10 @@ package final class Destination: Sendable {
     let connectTimeout: Timespan
     let streamIdleTimeout: Timespan
     let retry: RetryPolicy
+    // Of `retry`, which has lists of its own.
+    let neverRetries: Bool
+    let repeatableMethods: MethodSet
+    let mostAttempts: Int
     let hedge: HedgePolicy?
     /// Whose hash `RequestFacts.affinity` has to be; nil where no value decides.
     package let affinityKey: HashKey?
@@ -42,6 +46,9 @@ package final class Destination: Sendable {
         connectTimeout = policy.connectTimeout
         streamIdleTimeout = policy.streamIdleTimeout
         retry = policy.retry
+        neverRetries = policy.retry.never
+        repeatableMethods = policy.retry.methods
+        mostAttempts = policy.retry.attempts
         hedge = policy.hedge
         isExternal = configuration.isExternal
         if case .hash(let key) = configuration.policy.balance { affinityKey = key } else { affinityKey = nil }

@@ -40,13 +40,12 @@ extension Exchange {
 
     /// Why the request may not be sent a second time, be it ever so cheap; nil where it may.
     func refusal(isListed: Bool) -> RetryVerdict? {
-        let retry = destination.retry
         if let noMoreAttempts { return noMoreAttempts }
         if !isReplayable { return .replayOverflowed }
-        if retry.never { return .never }
+        if destination.neverRetries { return .never }
         if !isListed { return .notListed }
-        if !request.isMarkedIdempotent, !request.method.isSubset(of: retry.methods) || request.method.isEmpty { return .notIdempotent }
-        if retries + 1 >= retry.attempts || attempts.isFull { return .attemptsExhausted }
+        if !request.isMarkedIdempotent, !request.method.isNamed(in: destination.repeatableMethods) { return .notIdempotent }
+        if retries + 1 >= destination.mostAttempts || attempts.isFull { return .attemptsExhausted }
         return nil
     }
 

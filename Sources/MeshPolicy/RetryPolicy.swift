@@ -92,6 +92,9 @@ package struct MethodSet: OptionSet, Hashable, Sendable, Codable {
     /// Any method without a name here: no set of methods to repeat contains it.
     package static let other: MethodSet = []
 
+    /// Whether `methods` names this one.
+    @inlinable package func isNamed(in methods: MethodSet) -> Bool { rawValue != 0 && rawValue & ~methods.rawValue == 0 }
+
     /// Those that semantics.md repeats unasked.
     package static let idempotent: MethodSet = [.get, .head, .options, .put, .delete]
 
