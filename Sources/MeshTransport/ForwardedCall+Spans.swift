@@ -44,7 +44,7 @@ extension ForwardedCall {
             SpanHeader(
                 kind: .call, traceID: identity.traceID, spanID: identity.callSpan, parent: identity.serverSpan ?? identity.parent,
                 start: started, end: end,
-                status: failure != nil || (status ?? 0) >= 500 || Self.isFailure(flag) ? .error : .unset,
+                status: failure != nil || Self.hasFailed(status: status, flag: flag) ? .error : .unset,
                 decision: identity.serverSpan == nil ? decision : nil)
         ) { span in
             span.name(destination.service)
@@ -82,7 +82,7 @@ extension ForwardedCall {
             SpanHeader(
                 kind: .attempt, traceID: identity.traceID, spanID: identity.attemptSpan(attempt.number), parent: identity.callSpan,
                 start: attempt.started, end: attempt.ended ?? end,
-                status: Self.isFailure(flag) || (attempt.status ?? 0) >= 500 ? .error : .unset)
+                status: Self.hasFailed(status: attempt.status, flag: flag) ? .error : .unset)
         ) { span in
             span.name(destination.service)
             span.add(.destination, destination.service)
@@ -249,7 +249,9 @@ extension ForwardedCall {
     }
 
     /// What was cancelled did not fail.
-    private static func isFailure(_ flag: ResponseFlag?) -> Bool { flag != nil && flag != .downstreamClosed }
+    private static func hasFailed(status: Int?, flag: ResponseFlag?) -> Bool {
+        (status ?? 0) >= 500 || flag != nil && flag != .downstreamClosed
+    }
 
     /// A client that left is one at the edge only. Inside the mesh the caller knows why it did, and says so: its deadline passed, its
     /// own client left, or another attempt was faster.
