@@ -173,8 +173,7 @@ package struct Rollout: Hashable, Sendable {
         let ready = census.current.filter(\.isReady)
         // Where the old ones do not serve, there is nothing to compare with, and no time to lose.
         guard step == 0, oldReady > 0 else {
-            let ending = endOfTrial()
-            return ending.isEmpty ? roll(census) : .proceed(ending, wakeAt: now)
+            return rollOn(census, now)
         }
         guard case .proceed(var steps, _) = roll(census, counting: 0, holding: true) else { return .proceed([], wakeAt: nil) }
         guard !ready.isEmpty else { return .proceed(steps, wakeAt: nil) }
@@ -185,8 +184,7 @@ package struct Rollout: Hashable, Sendable {
 
     private mutating func tryOut(_ census: Census, _ shares: [Double], _ pause: Timespan, _ now: Instant) -> Decision {
         guard step < shares.count, census.old.contains(where: \.isReady) else {
-            let ending = endOfTrial()
-            return ending.isEmpty ? roll(census) : .proceed(ending, wakeAt: now)
+            return rollOn(census, now)
         }
         let share = shares[step]
         let needed = min(wanted, max(1, Int((share * Double(wanted)).rounded(.up))))
@@ -228,6 +226,12 @@ package struct Rollout: Hashable, Sendable {
         }
     }
 
+    /// All trials are over: calls are shared out as before, then the old ones are replaced.
+    private mutating func rollOn(_ census: Census, _ now: Instant) -> Decision {
+        let ending = endOfTrial()
+        return ending.isEmpty ? roll(census) : .proceed(ending, wakeAt: now)
+    }
+
     /// The calls are no longer shared out.
     private mutating func endOfTrial() -> [Step] {
         stage = nil
@@ -238,17 +242,18 @@ package struct Rollout: Hashable, Sendable {
 
     /// New ones take the places of old ones, so that requests wait on the sockets and none is refused in between.
     private func recreate(_ census: Census) -> Decision {
-        let surplus = max(0, census.old.count + census.current.count - wanted)
         let running = census.old.filter { $0.condition != .stopping && $0.condition != .stopped }
-        if !running.isEmpty {
-            let leaving = running.suffix(surplus).map(\.name)
-            let staying = running.dropLast(leaving.count).map(\.name)
-            return .proceed((leaving.isEmpty ? [] : [.retire(leaving)]) + (staying.isEmpty ? [] : [.stop(staying)]), wakeAt: nil)
-        }
+        if !running.isEmpty { return replace(running, census, by: Step.stop) }
         guard !census.isLeaving, census.old.allSatisfy({ $0.condition == .stopped }) else { return .proceed([], wakeAt: nil) }
-        let leaving = census.old.suffix(surplus).map(\.name)
-        let staying = census.old.dropLast(leaving.count).map(\.name)
-        return .proceed((leaving.isEmpty ? [] : [.retire(leaving)]) + (staying.isEmpty ? [] : [.startAgain(staying)]), wakeAt: nil)
+        return replace(census.old, census, by: Step.startAgain)
+    }
+
+    /// Takes a step with the old ones whose places are wanted further, and lets the others go.
+    private func replace(_ old: [Replica], _ census: Census, by step: ([String]) -> Step) -> Decision {
+        let surplus = max(0, census.old.count + census.current.count - wanted)
+        let leaving = old.suffix(surplus).map(\.name)
+        let staying = old.dropLast(leaving.count).map(\.name)
+        return .proceed((leaving.isEmpty ? [] : [.retire(leaving)]) + (staying.isEmpty ? [] : [step(staying)]), wakeAt: nil)
     }
 
     /// All calls go to the new ones at once; the old ones stand by until the new ones have shown that they do no worse.
