@@ -99,6 +99,8 @@ struct CallCommand: ParsableCommand {
             body = Array((lines.joined(separator: "\n") + (response.text.hasSuffix("\n") || body.isEmpty ? "" : "\n")).utf8)
         }
         console.write(body)
+        // Where both go to one pipe, what is told does not begin in the body's last line.
+        if !console.output.isLive, !body.isEmpty, body.last != UInt8(ascii: "\n") { console.tell(StyledText("")) }
         if let trace {
             console.tell([StyledText("trace \(trace.traceID)", .dim)] + Waterfall.lines(trace, width: console.messages.width))
         } else if let traceID {
