@@ -1,3 +1,5 @@
+import MeshModel
+
 extension MeshDocument {
     /// Reads, merges and judges a mesh.yaml.
     ///

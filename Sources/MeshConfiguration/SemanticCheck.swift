@@ -1,4 +1,5 @@
 import MeshExchange
+import MeshModel
 
 /// What is wrong although every key and value can be read: judged on the merged document, so that it knows what `include:`, a profile and
 /// `defaults:` brought.

@@ -1,3 +1,5 @@
+import MeshModel
+
 /// Compares the tree of one file with the schema: kinds, keys, values, names, and keys without effect. What may come from another file
 /// (a required key, a choice) is checked after merging, by `RequirementCheck`.
 struct ShapeCheck {

@@ -303,28 +303,8 @@ struct TraceQueryParser {
         return try Self.term(field, comparison, value, at: valueColumn)
     }
 
-    /// By what other tools call it, else the one that differs in the fewest letters, if those are few.
-    private static func nearest(to word: String) -> String? {
-        if let known = synonyms[word] { return known }
-        let near = fields.map { ($0, distance(word, $0)) }.min { $0.1 < $1.1 }
-        return near.flatMap { $0.1 <= max(1, word.count / 3) ? $0.0 : nil }
-    }
-
-    /// Levenshtein's.
-    private static func distance(_ left: String, _ right: String) -> Int {
-        let (left, right) = (Array(left), Array(right))
-        var row = Array(0...right.count)
-        for (i, character) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, other) in right.enumerated() {
-                let replaced = diagonal + (character == other ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
-            }
-        }
-        return row[right.count]
-    }
+    /// By what other tools call it, else the one that differs in the fewest letters.
+    private static func nearest(to word: String) -> String? { synonyms[word] ?? Suggestion.nearest(to: word, among: fields) }
 
     private static func signs(of field: String) -> [String] {
         switch field {

@@ -1,7 +1,7 @@
 /// The nearest of the allowed words to what was written.
-enum Suggestion {
+package enum Suggestion {
     /// nil where nothing is near enough to be what was meant: more than a third of the letters differ.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    package static func nearest(to word: String, among candidates: [String]) -> String? {
         let written = Array(word.lowercased())
         guard !written.isEmpty, written.count <= 64 else { return nil }
         var best: (candidate: String, distance: Int)?
@@ -16,12 +16,12 @@ enum Suggestion {
         return best?.candidate
     }
 
-    static func text(for word: String, among candidates: [String]) -> String? {
+    package static func text(for word: String, among candidates: [String]) -> String? {
         nearest(to: word, among: candidates).map { "did you mean '\($0)'?" }
     }
 
     /// Edits between two words; swapping two neighbours is one (optimal string alignment).
-    static func distance(_ left: [Character], _ right: [Character]) -> Int {
+    private static func distance(_ left: [Character], _ right: [Character]) -> Int {
         var beforeLast: [Int] = []
         var last = Array(0...right.count)
         for (row, letter) in left.enumerated() {
