@@ -3,6 +3,7 @@ import Foundation
 
 // Exit codes: 0 done, 1 an error, 2 wrong use, 3 warnings under `check --strict`, 130 ended by a second Ctrl-C.
 do {
+    if let unknown = UnknownCommand.failure(in: Array(CommandLine.arguments.dropFirst())) { throw unknown }
     var command = try MeshCommand.parseAsRoot()
     try command.run()
 } catch let failure as CommandFailure {

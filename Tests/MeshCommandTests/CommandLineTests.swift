@@ -24,6 +24,19 @@ import Testing
         #expect(error.map { MeshCommand.exitCode(for: $0) } == .validationFailure)
     }
 
+    @Test(arguments: [
+        (["upp"], "'upp' is no command; did you mean 'up'?", "mesh up"),
+        (["traces", "lst", "--limit", "3"], "'lst' is no command; did you mean 'list'?", "mesh traces list"),
+        (["frobnicate"], "'frobnicate' is no command", "mesh --help"),
+    ])
+    func aMisspelledCommandIsGuessed(line: [String], message: String, next: String) {
+        let failure = UnknownCommand.failure(in: line)
+        #expect(failure?.message == message && failure?.hint == next && failure?.exitCode == 2)
+    }
+
+    @Test(arguments: [[], ["up"], ["--version"], ["help", "up"], ["traces", "show", "last"], ["call", "upp"], ["traces", "--help"]])
+    func aKnownOneIsLeftToTheParser(line: [String]) { #expect(UnknownCommand.failure(in: line) == nil) }
+
     @Test(arguments: [["--help"], ["--version"], ["up", "--help"], ["traces", "show", "--help"]])
     func helpIsNoFailure(line: [String]) throws {
         let error = #expect(throws: (any Error).self) {
