@@ -100,18 +100,19 @@ let package = Package(
 
         // Control plane.
         .target(name: "CMeshSystem"),
-        library("MeshAdminAPI", ["MeshModel"]),
+        library("MeshLimits", ["CMeshSystem"]),
+        library("MeshAdminAPI", ["MeshLimits", "MeshModel"]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
             name: "MeshOTLP", dependencies: ["CZlib", "MeshTelemetry", swiftProtobuf], exclude: ["otlp.proto"], swiftSettings: strict),
         library("MeshStore", ["MeshTelemetry", grdb]),
-        library("MeshSupervision", ["MeshModel", "CMeshSystem"]),
+        library("MeshSupervision", ["MeshLimits", "MeshModel", "CMeshSystem"]),
         library("MeshRegistry", ["MeshModel"]),
         program(
             "meshd",
             [
-                "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshOTLP", "MeshRegistry", "MeshStore", "MeshSupervision",
-                "MeshTransport", hummingbird,
+                "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshLimits", "MeshOTLP", "MeshRegistry", "MeshStore",
+                "MeshSupervision", "MeshTransport", hummingbird,
             ]),
         .executableTarget(
             name: "mesh-shim", cSettings: unsanitized + [.headerSearchPath("../CMeshSystem/include")], linkerSettings: withoutSwift),
@@ -121,7 +122,9 @@ let package = Package(
         .target(name: "CCurlShims", dependencies: ["CCurl"]),
         library("Curl", ["CCurl", "CCurlShims", "MeshModel"]),
         library("MeshTerminal", ["MeshAdminAPI"]),
-        program("mesh", ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshSimulation", "MeshTerminal", argumentParser]),
+        program(
+            "mesh",
+            ["CMeshSystem", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshLimits", "MeshSimulation", "MeshTerminal", argumentParser]),
 
         // The shop, and the two services that stand for any other.
         .target(name: "ShopKit", dependencies: [grdb], path: "services/shared/ShopKit", swiftSettings: strict),
@@ -157,7 +160,8 @@ let package = Package(
             exclude: ["README.md"]),
         .executableTarget(
             name: "test-service", path: "Tests/TestService", cSettings: unsanitized, linkerSettings: withoutSwift),
-        tests("MeshSupervisionTests", ["MeshSupervision", "mesh-shim", "test-service"]),
+        tests("MeshLimitsTests", ["MeshLimits"]),
+        tests("MeshSupervisionTests", ["MeshLimits", "MeshSupervision", "mesh-shim", "test-service"]),
         tests("MeshAdminAPITests", ["MeshAdminAPI"]),
         tests("MeshTerminalTests", ["MeshTerminal", "MeshAdminAPI"], exclude: ["Golden"]),
         tests("CurlTests", ["Curl"]),
@@ -166,7 +170,10 @@ let package = Package(
         tests("MeshDaemonTests", ["meshd"]),
         tests(
             "MeshCommandTests",
-            ["mesh", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshModel", "MeshPolicy", "MeshSimulation", argumentParser]),
+            [
+                "mesh", "Curl", "MeshAdminAPI", "MeshConfiguration", "MeshLimits", "MeshModel", "MeshPolicy", "MeshSimulation",
+                argumentParser,
+            ]),
         tests("ArchitectureTests", []),
         program("fake-version", in: "Tests/FakeVersion", ["MeshSidecar"]),
         tests(

@@ -11,10 +11,13 @@ package struct DaemonStatus: Hashable, Sendable, Codable {
     package var phase: DaemonPhase
     /// Where the gateway listens, e.g. `http://127.0.0.1:8080`; empty while it does not.
     package var urls: [String]
+    /// Nil where an older daemon answers.
+    package var limits: LimitsStatus?
 
     package init(
         protocolVersion: Int = AdminAPI.protocolVersion, version: String = AdminAPI.releaseVersion, pid: Int, mesh: String, file: String?,
-        stateFolder: String, startedAt: Timestamp, phase: DaemonPhase, urls: [String] = []
+        stateFolder: String, startedAt: Timestamp, phase: DaemonPhase, urls: [String] = [],
+        limits: LimitsStatus? = nil
     ) {
         self.protocolVersion = protocolVersion
         self.version = version
@@ -25,6 +28,7 @@ package struct DaemonStatus: Hashable, Sendable, Codable {
         self.startedAt = startedAt
         self.phase = phase
         self.urls = urls
+        self.limits = limits
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -32,7 +36,7 @@ package struct DaemonStatus: Hashable, Sendable, Codable {
         case version, pid, mesh, file
         case stateFolder = "state_dir"
         case startedAt = "started_at"
-        case phase, urls
+        case phase, urls, limits
     }
 }
 

@@ -1,3 +1,5 @@
+package import MeshLimits
+
 /// One running (or failing) process of a mesh: the shape of `ps --json`.
 ///
 /// Every field of version 1 is always written, `null` where there is nothing to say.
@@ -31,6 +33,8 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
     package var rules: InstanceRules?
     /// Why it does not follow those that it was told last.
     package var refusal: String?
+    /// How each of its limits is kept; nil where it has none, or does not run.
+    package var limits: LimitKeeping?
 
     package init(
         service: String, tier: String, instance: String, instanceID: String? = nil, version: String? = nil, state: InstanceState,
@@ -66,7 +70,7 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
         case lastExit = "last_exit"
         case lastErrorLine = "last_error_line"
         case nextRestartIn = "next_restart_in_s"
-        case revision, rules, refusal
+        case revision, rules, refusal, limits
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -90,6 +94,7 @@ package struct InstanceStatus: Hashable, Sendable, Codable {
         try container.encode(revision, forKey: .revision)
         try container.encode(rules, forKey: .rules)
         try container.encode(refusal, forKey: .refusal)
+        try container.encode(limits, forKey: .limits)
     }
 }
 

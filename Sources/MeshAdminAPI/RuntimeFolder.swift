@@ -12,6 +12,11 @@ package struct RuntimeFolder: Hashable, Sendable {
     package var controlSocket: String { path + "/control.sock" }
     package var instanceSocket: String { path + "/instances.sock" }
     package var spanSocket: String { path + "/spans.sock" }
+    /// Of the control group of the mesh: like this folder, no other mesh of the machine has it.
+    package var controlGroupName: String {
+        let name = (path as NSString).lastPathComponent
+        return name.hasPrefix("mesh-") ? name : "mesh-\(name)"
+    }
 
     /// Room that a socket's name needs: the longest is `/<replica>-<run>.sock`.
     private static let longestUsable = 60

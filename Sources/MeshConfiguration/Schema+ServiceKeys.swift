@@ -81,8 +81,8 @@ extension Schema {
         MapShape(
             .limits, "What a process may take.",
             [
-                Key("memory", .size, "Resident memory; a process that takes more is killed, and started again as `restart` says."),
-                Key("cpu", .scalar(.number(above: 0, upTo: 4096)), "Cores; rounded up to whole ones."),
+                Key("memory", .size, "A process that takes more is killed, and started again as `restart` says."),
+                Key("cpu", .scalar(.number(above: 0, upTo: 4096)), "Cores; rounded up to whole ones where no control group is delegated."),
                 Key("files", .integer(16...10_000_000), "Open files, connections included."),
                 Key(
                     "in_flight", Shape.integer(1...1_000_000).or(.keywords("gradient2")),

@@ -15,7 +15,7 @@ package struct ExitReport: Hashable, Sendable {
     package enum WantOfMemory: Hashable, Sendable {
         /// The kernel killed a process for want of memory meanwhile.
         case machine
-        /// It used more than its own limit.
+        /// It used more than its own limit, or tried to; `used` is what it had most.
         case limit(used: Int64, allowed: Int64)
     }
 
@@ -79,6 +79,8 @@ extension ExitReport: CustomStringConvertible {
     private static func text(_ memory: WantOfMemory) -> String {
         switch memory {
         case .machine: "killed out of memory: this machine had none left (SIGKILL)"
+        case .limit(let used, let allowed) where used <= allowed:
+            "killed out of memory: it needed more than limits.memory, which is \(allowed >> 20)M (SIGKILL)"
         case .limit(let used, let allowed): "killed out of memory: it used \(used >> 20)M, and limits.memory is \(allowed >> 20)M (SIGKILL)"
         }
     }

@@ -1,3 +1,4 @@
+package import MeshLimits
 package import MeshModel
 
 /// What the shim is to run: the content of the `spec` file.
@@ -16,10 +17,24 @@ package struct IncarnationSpecification: Hashable, Sendable {
     package var environment: [String: String]
     package var listenersOnExit: ListenersOnExit
     package var limits: ProcessLimits
+    package var group: Group?
+    /// For its log, before anything else.
+    package var note: String?
+
+    /// The control group that it is to live in.
+    package struct Group: Hashable, Sendable {
+        package var path: String
+        package var controllers: ControlGroupControllers
+
+        package init(path: String, controllers: ControlGroupControllers) {
+            self.path = path
+            self.controllers = controllers
+        }
+    }
 
     package init(
         instance: InstanceID, arguments: [String], workingFolder: String, environment: [String: String], listenersOnExit: ListenersOnExit,
-        limits: ProcessLimits = ProcessLimits()
+        limits: ProcessLimits = ProcessLimits(), group: Group? = nil, note: String? = nil
     ) {
         self.instance = instance
         self.arguments = arguments
@@ -27,6 +42,8 @@ package struct IncarnationSpecification: Hashable, Sendable {
         self.environment = environment
         self.listenersOnExit = listenersOnExit
         self.limits = limits
+        self.group = group
+        self.note = note
     }
 
     /// Entries `name=value`, each ended by a NUL.
@@ -44,6 +61,11 @@ package struct IncarnationSpecification: Hashable, Sendable {
         if let bytes = limits.memoryBytes { add("limit_memory=\(bytes)") }
         if let cores = limits.wholeCores { add("limit_cores=\(cores)") }
         if let files = limits.openFiles { add("limit_files=\(files)") }
+        if let group {
+            add("group=\(group.path)")
+            for name in group.controllers.names { add("group_\(name)=1") }
+        }
+        if let note { add("note=\(note)") }
         for argument in arguments { add("arg=\(argument)") }
         add("env=MESH_INSTANCE=\(instance)")
         for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name != "MESH_INSTANCE" && !name.hasPrefix("LISTEN_") {

@@ -1,3 +1,4 @@
+package import MeshLimits
 package import MeshModel
 
 /// One replica as it is wanted.
@@ -135,6 +136,8 @@ package struct ReplicaSnapshot: Hashable, Sendable {
     /// Since when it has been ready; nil if it is not.
     package var readySince: Instant?
     package var admission = Admission.all
+    /// What the control group bounds that it lives in; nil where it lives in none.
+    package var group: ControlGroupControllers?
     /// A start failed, or it began to crash in a loop, since it was last asked for.
     package var hasFailed: Bool
 

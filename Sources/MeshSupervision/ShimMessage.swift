@@ -1,3 +1,4 @@
+package import MeshLimits
 package import MeshModel
 
 /// What a shim is told.
@@ -34,7 +35,9 @@ package enum ShimCommand: Hashable, Sendable {
 package enum ShimEvent: Hashable, Sendable {
     /// The first message on every connection.
     case state(ShimState)
-    case started(instance: InstanceID, processID: Int32, startTime: Int64, at: UnixTime, logOffset: Int64)
+    /// `group`: what its control group bounds; nil where it is in none.
+    case started(
+        instance: InstanceID, processID: Int32, startTime: Int64, at: UnixTime, logOffset: Int64, group: ControlGroupControllers?)
     case startFailed(instance: InstanceID?, stage: StartStage, code: Int32)
     case exited(ExitReport)
     /// Nothing is left of the incarnation: neither its group nor what it had left behind.
@@ -72,6 +75,8 @@ package struct ShimState: Hashable, Sendable {
     package var childStartTime: Int64
     /// Taken over from a lost shim: its exit code will stay unknown.
     package var isAdopted: Bool
+    /// What the control group of the incarnation bounds; nil where it is in none.
+    package var group: ControlGroupControllers?
     package var startedAt: UnixTime
     package var listenersOnExit: IncarnationSpecification.ListenersOnExit
     package var listenersAreOpen: Bool
@@ -81,8 +86,11 @@ package struct ShimState: Hashable, Sendable {
     package var recordFailed: Bool
     package var lastErrorLine: String
 
-    /// 2: takes private variables with `start`, and keeps limits.
-    package static let current = 2
+    package static let current = 3
+    /// Takes private variables with `start`, and keeps limits.
+    package static let keepsLimits = 2
+    /// Enters the control group that its specification names, and removes it at the end.
+    package static let entersGroups = 3
 }
 
 extension ShimEvent {
@@ -96,7 +104,7 @@ extension ShimEvent {
             guard let instance = fields.instance else { return nil }
             self = .started(
                 instance: instance, processID: Int32(fields.number("pid")), startTime: fields.number("start"),
-                at: UnixTime(nanoseconds: fields.number("time")), logOffset: fields.number("log_at")
+                at: UnixTime(nanoseconds: fields.number("time")), logOffset: fields.number("log_at"), group: fields.group
             )
         case "start_failed":
             guard let stage = StartStage(rawValue: fields["stage"]) else { return nil }
@@ -128,6 +136,7 @@ extension ShimState {
         childProcessID = Int32(fields.number("child"))
         childStartTime = fields.number("child_start")
         isAdopted = fields.number("adopted") != 0
+        group = fields.group
         startedAt = UnixTime(nanoseconds: fields.number("time"))
         listenersOnExit = fields["on_exit"] == "close" ? .close : .hold
         listenersAreOpen = fields["listeners"] == "open"
@@ -160,4 +169,6 @@ struct MessageFields {
     subscript(name: Substring) -> String { values[name].map(String.init) ?? "" }
     func number(_ name: Substring) -> Int64 { values[name].flatMap { Int64($0) } ?? 0 }
     var instance: InstanceID? { values["uuid"].flatMap { InstanceID($0) } }
+    /// Nil for `-`, and where an older shim does not speak of it.
+    var group: ControlGroupControllers? { values["group"].flatMap { $0 == "-" ? nil : ControlGroupControllers(words: $0) } }
 }

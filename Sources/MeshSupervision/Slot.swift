@@ -1,3 +1,4 @@
+internal import MeshLimits
 internal import MeshModel
 
 /// What the supervisor holds of one replica; only the supervisor touches it.
@@ -23,6 +24,8 @@ final class Slot {
     var processID: Int32?
     var processStartTime: Int64?
     var startedAt: UnixTime?
+    /// What its control group bounds; nil where it is in none.
+    var group: ControlGroupControllers?
     var logOffset: Int64 = 0
     var usage = UsageHistory()
     /// A start failed, or it began to crash in a loop, since it was last asked for.
@@ -58,6 +61,7 @@ final class Slot {
         case .exited, .stopped:
             processID = nil
             processStartTime = nil
+            group = nil
             for probe in probes.values { probe.cancel() }
             probes = [:]
         case .launching, .running, .adopted, .unready, .draining, .waiting, .shimLost: break
@@ -112,6 +116,7 @@ final class Slot {
         snapshot.instance = instance
         snapshot.processID = processID
         snapshot.processStartTime = processStartTime
+        snapshot.group = group
         snapshot.shimProcessID = client?.processID
         snapshot.startedAt = processID == nil ? nil : startedAt
         snapshot.lastExit = machine.lastExit

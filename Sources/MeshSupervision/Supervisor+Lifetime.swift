@@ -1,5 +1,6 @@
 internal import CMeshSystem
 internal import Glibc
+internal import MeshLimits
 internal import MeshModel
 
 /// The first and the last that a daemon does.
@@ -41,6 +42,7 @@ extension Supervisor {
             }
             adoptions.append(adoption)
         }
+        configuration.groups.division?.removeDeserted()
         return adoptions
     }
 
@@ -68,6 +70,10 @@ extension Supervisor {
         slot.letGo()
         if !stopped { await endByForce(slot) }
         FaultPoint.shimEnded.passed()
+        if let instance = slot.instance, let division = configuration.groups.division {
+            // Its shim has done so, unless it was lost.
+            division.removeTree(division.group(replica: replica, instance: "\(instance)"))
+        }
         for path in [
             slot.folder.shimSocket, slot.folder.serviceSocket, slot.folder.standardOutput, slot.folder.standardError, slot.folder.wanted,
             slot.folder.specification,

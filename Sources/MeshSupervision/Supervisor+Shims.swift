@@ -1,4 +1,5 @@
 internal import Glibc
+internal import MeshLimits
 internal import MeshModel
 
 /// How a slot comes to its shim, and what the shim says.
@@ -99,12 +100,13 @@ extension Supervisor {
         guard isCurrent(slot), slot.client === client else { return }
         let now = SystemClock.now()
         switch event {
-        case .started(let instance, let process, let startTime, let at, let logOffset):
+        case .started(let instance, let process, let startTime, let at, let logOffset, let group):
             slot.instance = instance
             slot.processID = process
             slot.processStartTime = startTime
             slot.startedAt = at
             slot.logOffset = logOffset
+            slot.group = group
             apply(slot.machine.spawned(now), to: slot)
         case .startFailed(_, let stage, let code):
             apply(slot.machine.startFailed(Self.reason(stage, code, slot.spec), now), to: slot)
@@ -171,7 +173,7 @@ extension Supervisor {
 
     func startIncarnation(of slot: Slot) async {
         guard isCurrent(slot), case .launching = slot.machine.phase else { return }
-        let isTooOld = slot.shimVersion < ShimState.current && (slot.spec.privateVariables != nil || slot.spec.limits != nil)
+        let isTooOld = slot.shimVersion < ShimState.keepsLimits && (slot.spec.privateVariables != nil || slot.spec.limits != nil)
         if isTooOld || slot.running.map({ $0.listen != slot.spec.listen }) ?? false { await retireShim(of: slot) }
         var failure: String?
         var variables: [String: String] = [:]
@@ -192,11 +194,13 @@ extension Supervisor {
         if failure == nil {
             let instance = mintInstance()
             slot.instance = instance
+            let limits = slot.spec.limits ?? ProcessLimits()
+            let (group, note) = makeGroup(for: instance, of: slot, limits)
             let specification = IncarnationSpecification(
                 instance: instance, arguments: slot.spec.program.map { [$0] + slot.spec.arguments.dropFirst() } ?? slot.spec.arguments,
                 workingFolder: slot.spec.workingFolder,
                 environment: slot.spec.environment.filter { variables[$0.key] == nil }, listenersOnExit: slot.spec.listenersOnExit,
-                limits: slot.spec.limits ?? ProcessLimits())
+                limits: limits, group: group, note: note)
             do { try Files.replace(slot.folder.specification, with: specification.encoded) } catch { failure = "\(error)" }
         }
         if let failure {
@@ -209,6 +213,28 @@ extension Supervisor {
             }
             FaultPoint.startSent.passed()
         }
+    }
+
+    /// A control group of its own for an incarnation; where there can be none though others have one, why.
+    private func makeGroup(
+        for instance: InstanceID, of slot: Slot, _ limits: ProcessLimits
+    ) -> (group: IncarnationSpecification.Group?, note: String?) {
+        guard slot.shimVersion >= ShimState.entersGroups, let division = division(of: slot) else { return (nil, nil) }
+        let path = division.group(replica: slot.spec.replica, instance: "\(instance)")
+        do {
+            try division.makeGroup(path, for: limits)
+            return (.init(path: path, controllers: division.controllers), nil)
+        } catch {
+            return (nil, "runs without a control group: \(error)")
+        }
+    }
+
+    /// That which its shim is in: a process moves between groups only within what was delegated.
+    private func division(of slot: Slot) -> ControlGroupDivision? {
+        guard let shim = slot.client?.processID, !ControlGroupSurvey.areInOneGroup(shim, getpid()) else {
+            return configuration.groups.division
+        }
+        return ControlGroupSurvey.division(holding: shim, name: configuration.groups.name)
     }
 
     /// A shim listens where it began to: other addresses need another shim. Nothing lives in it now.
@@ -252,5 +278,6 @@ extension Supervisor {
         slot.processStartTime = state.childStartTime
         slot.startedAt = state.startedAt
         slot.logOffset = 0
+        slot.group = state.group
     }
 }

@@ -1,5 +1,6 @@
 internal import CMeshSystem
 internal import Glibc
+package import MeshLimits
 package import MeshModel
 
 /// Keeps replicas as they are wanted: the host of one `ReplicaMachine` per slot.
@@ -14,20 +15,35 @@ package actor Supervisor {
         /// For a shim to say its first word, or to end. It needs milliseconds; the rest is for a machine that is short of cores or memory.
         package var answerTimeout: Timespan
         package var logs: LogRetention
+        package var groups: Groups
         /// Reads the values of private variables, at every start; what it throws is said as the reason why there was none.
         package var readVariables: @Sendable (PrivateVariables) throws -> [String: String]
 
         package init(
             stateFolder: String, runtimeFolder: String, shimExecutable: String, answerTimeout: Timespan = .seconds(Int64(10)),
-            logs: LogRetention = LogRetention(),
+            logs: LogRetention = LogRetention(), groups: Groups = Groups(),
             readVariables: @escaping @Sendable (PrivateVariables) throws -> [String: String] = { _ in [:] }
         ) {
             self.answerTimeout = answerTimeout
             self.logs = logs
+            self.groups = groups
             self.readVariables = readVariables
             self.stateFolder = stateFolder
             self.runtimeFolder = runtimeFolder
             self.shimExecutable = shimExecutable
+        }
+
+        /// Control groups for incarnations.
+        package struct Groups: Sendable {
+            /// Of the group that this process and the shims that it starts are in; nil where there can be none.
+            package var division: ControlGroupDivision?
+            /// That of the mesh's group, also where it lies in another group, which an earlier daemon was in.
+            package var name: String
+
+            package init(division: ControlGroupDivision? = nil, name: String = "") {
+                self.division = division
+                self.name = name
+            }
         }
 
         /// For an incarnation to be started, which may need a new shim first.

@@ -29,7 +29,8 @@ static struct {
     struct limits limits;
     int64_t look_at;        // when its memory is looked at next; -1: it has no limit
     int64_t memory_killed;  // what it used when it was killed for that; 0: it was not
-} child = {.pidfd = -1, .kill_at = -1, .look_at = -1};
+    const char *group;      // what its control group keeps; "-": it is in none
+} child = {.pidfd = -1, .kill_at = -1, .look_at = -1, .group = "-"};
 
 // For the next start only, and in no file.
 static struct {
@@ -70,12 +71,12 @@ void child_describe(char *text, size_t capacity) {
     bool alive = is_alive();
     snprintf(
         text, capacity,
-        "state version=2 pid=%d start=%lld replica=%s phase=%s uuid=%s child=%d child_start=%lld adopted=%d time=%lld on_exit=%s "
+        "state version=3 pid=%d start=%lld replica=%s phase=%s uuid=%s child=%d child_start=%lld adopted=%d time=%lld on_exit=%s group=%s "
         "listeners=%s log_dropped=%lld log_at=%lld record_failed=%d stderr=%s",
         (int)getpid(), (long long)mesh_process_start_time(getpid()), options.replica, names[child.phase],
         child.incarnation.uuid[0] ? child.incarnation.uuid : "-", alive ? (int)child.incarnation.process : 0,
         alive ? (long long)child.incarnation.start_time : 0, child.adopted, (long long)child.incarnation.started_ns, child.closes ? "close" : "hold",
-        listeners_state(), (long long)output_dropped(), (long long)output_position(), record_failed(), output_last_error_line());
+        alive ? child.group : "-", listeners_state(), (long long)output_dropped(), (long long)output_position(), record_failed(), output_last_error_line());
 }
 
 static int64_t count_oom_kills(void) {
@@ -94,7 +95,7 @@ static int64_t count_oom_kills(void) {
 struct spec {
     char *text;
     char **arguments, **environment;
-    const char *folder;
+    const char *folder, *group, *note;
     struct limits limits;
 };
 
@@ -104,7 +105,8 @@ static void spec_free(struct spec *spec) {
     free(spec->environment);
 }
 
-// Entries `name=value`, each ended by a NUL: uuid, cwd, on_exit, limit_…, arg (in order), env (in order); then the variables.
+// Entries `name=value`, each ended by a NUL: uuid, cwd, on_exit, limit_…, group, group_…, note, arg (in order), env (in order);
+// then the variables.
 static int spec_read(const char *path, struct spec *spec, char uuid[uuid_length + 1], bool *closes) {
     memset(spec, 0, sizeof *spec);
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -130,6 +132,10 @@ static int spec_read(const char *path, struct spec *spec, char uuid[uuid_length 
         else if (strncmp(at, "limit_memory=", 13) == 0) spec->limits.memory = atoll(at + 13);
         else if (strncmp(at, "limit_cores=", 12) == 0) spec->limits.cores = atoi(at + 12);
         else if (strncmp(at, "limit_files=", 12) == 0) spec->limits.files = atoll(at + 12);
+        else if (strncmp(at, "group=", 6) == 0) spec->group = at + 6;
+        else if (strcmp(at, "group_memory=1") == 0) spec->limits.group_memory = true;
+        else if (strcmp(at, "group_cpu=1") == 0) spec->limits.group_cpu = true;
+        else if (strncmp(at, "note=", 5) == 0) spec->note = at + 5;
         else if (strcmp(at, "on_exit=close") == 0) *closes = true;
         else if (strcmp(at, "on_exit=hold") == 0) *closes = false;
     }
@@ -153,9 +159,9 @@ static _Noreturn void become_service(const struct spec *spec, int go, int answer
     sigprocmask(SIG_SETMASK, &none, NULL);
     umask(options.umask);
 
-    // Until the parent has written down that we exist, nobody could find us again.
-    char byte;
-    if (read(go, &byte, 1) != 1) _exit(127);
+    // Until the parent has written down that we exist, nobody could find us again; it tells whether we are in our group.
+    char entered;
+    if (read(go, &entered, 1) != 1) _exit(127);
 
     const int room = 128;
     int listeners[listener_limit];
@@ -185,13 +191,20 @@ static _Noreturn void become_service(const struct spec *spec, int go, int answer
     }
     extern char **environ;
     environ = spec->environment;  // whose PATH is searched
-    limits_apply(&spec->limits);
+    limits_apply(&spec->limits, entered == 'g');
     if (placed && chdir(spec->folder) == 0) execvp(spec->arguments[0], spec->arguments);
     int reason = errno;
     ssize_t ignored = write(answer, &reason, sizeof reason);
     (void)ignored;
     _exit(127);
 }
+
+static const char *group_text(const struct limits *limits) {
+    static const char *const texts[] = {"none", "memory", "cpu", "memory,cpu"};
+    return texts[limits->group_memory + 2 * limits->group_cpu];
+}
+
+static bool is_looked_at(const struct limits *limits, bool in_group) { return limits->memory > 0 && !(in_group && limits->group_memory); }
 
 static void start_failed(const char *uuid, const char *stage, int reason) {
     control_send("start_failed uuid=%s stage=%s errno=%d", uuid[0] ? uuid : "-", stage, reason);
@@ -202,12 +215,16 @@ static void start_now(const char *path) {
     char uuid[uuid_length + 1] = "";
     bool closes = false;
     if (spec_read(path, &spec, uuid, &closes) < 0) return start_failed(uuid, "spec", errno);
+    group_choose(spec.group);
     if (listeners_open() >= 0) {
         start_failed(uuid, "listen", errno);
+        group_remove();
         return spec_free(&spec);
     }
     output_drain(SIZE_MAX);
     output_end_lines();
+    output_incarnation(uuid);
+    if (spec.note) output_note("%s", spec.note);
     int go[2] = {-1, -1}, answer[2] = {-1, -1};
     pid_t process = -1;
     if (pipe2(go, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0) process = fork();
@@ -224,9 +241,12 @@ static void start_now(const char *path) {
     if (process < 0) {
         if (go[1] >= 0) close(go[1]);
         if (answer[0] >= 0) close(answer[0]);
+        group_remove();
         return start_failed(uuid, "fork", reason);
     }
     setpgid(process, process);
+    bool has_group = group_is_there(), in_group = group_enter(process);
+    if (has_group && !in_group) output_note("runs without a control group, which it could not enter: %s", strerror(errno));
     memcpy(child.incarnation.uuid, uuid, sizeof uuid);
     child.incarnation.process = process;
     child.incarnation.start_time = mesh_process_start_time(process);
@@ -240,16 +260,16 @@ static void start_now(const char *path) {
     child.incarnation.started_ns = unix_ns();
     child.oom_kills = count_oom_kills();
     child.limits = limits;
-    child.look_at = limits.memory > 0 ? child.started_ms : -1;
+    child.look_at = is_looked_at(&limits, in_group) ? child.started_ms : -1;
     child.memory_killed = 0;
-    output_incarnation(uuid);
+    child.group = in_group ? group_text(&limits) : "-";
     limits_note(&limits);
     char line[256];
     snprintf(
         line, sizeof line, "start uuid=%s pid=%d start=%lld time=%lld", uuid, (int)process, (long long)child.incarnation.start_time,
         (long long)child.incarnation.started_ns);
     record_append(line);
-    ssize_t sent = write(go[1], "", 1);
+    ssize_t sent = write(go[1], in_group ? "g" : "-", 1);
     child.exec_error = 0;
     ssize_t length = sent == 1 ? read(answer[0], &child.exec_error, sizeof child.exec_error) : 0;
     close(go[1]);
@@ -257,8 +277,8 @@ static void start_now(const char *path) {
     // A failed exec is told when the process was reaped, so that the answer means that nothing is left.
     if (length <= 0)
         control_send(
-            "started uuid=%s pid=%d start=%lld time=%lld log_at=%lld", uuid, (int)process, (long long)child.incarnation.start_time,
-            (long long)child.incarnation.started_ns, (long long)output_position());
+            "started uuid=%s pid=%d start=%lld time=%lld log_at=%lld group=%s", uuid, (int)process, (long long)child.incarnation.start_time,
+            (long long)child.incarnation.started_ns, (long long)output_position(), child.group);
 }
 
 void child_start(const char *spec, int memory) {
@@ -276,12 +296,18 @@ static int signal_group(int signal) {
     return kill(-child.incarnation.process, signal);
 }
 
+// Those, too, that left the process group.
+static void kill_all(void) {
+    child.we_killed = true;
+    group_kill();
+}
+
 int child_signal(int signal) {
     if (!is_alive()) {
         errno = ESRCH;
         return -1;
     }
-    if (signal == SIGKILL) child.we_killed = true;
+    if (signal == SIGKILL) kill_all();
     return signal_group(signal);
 }
 
@@ -301,6 +327,7 @@ int child_stop(int64_t grace_ms) {
 static void begin_sweep(void) {
     child.phase = phase_sweeping;
     child.kill_at = -1;
+    group_kill();
 }
 
 enum oom { oom_none, oom_machine, oom_limit };
@@ -325,6 +352,19 @@ static void tell_end(const char *how, int value, bool core, enum oom oom, const 
     else if (!is_beginning()) control_send("exited %s", line);
 }
 
+/// Why somebody else killed it.
+static enum oom want_of_memory(void) {
+    if (child.memory_killed) return oom_limit;
+    if (!child.limits.group_memory || child.group[0] == '-') return count_oom_kills() > child.oom_kills ? oom_machine : oom_none;
+    struct group_memory memory = group_memory();
+    if (memory.kills == 0) return oom_none;
+    if (memory.reached == 0) return oom_machine;
+    child.memory_killed = memory.peak > 0 ? memory.peak : child.limits.memory;
+    output_note(
+        "killed out of memory: it needed more than limits.memory, which is %lld MB", (long long)(child.limits.memory >> 20));
+    return oom_limit;
+}
+
 void child_reap(void) {
     siginfo_t info;
     for (;;) {
@@ -337,11 +377,7 @@ void child_reap(void) {
         struct rusage usage;
         if (wait4(info.si_pid, &status, 0, &usage) < 0 || !ours) continue;
         bool expected = child.phase == phase_stopping, signalled = WIFSIGNALED(status);
-        enum oom oom = oom_none;
-        if (signalled && WTERMSIG(status) == SIGKILL && !child.we_killed) {
-            if (child.memory_killed) oom = oom_limit;
-            else if (count_oom_kills() > child.oom_kills) oom = oom_machine;
-        }
+        enum oom oom = signalled && WTERMSIG(status) == SIGKILL && !child.we_killed ? want_of_memory() : oom_none;
         if (child.exec_error) tell_end("exec", child.exec_error, false, oom_none, &usage, expected);
         else if (signalled) tell_end("signal", WTERMSIG(status), WCOREDUMP(status), oom, &usage, expected);
         else tell_end("code", WEXITSTATUS(status), false, oom_none, &usage, expected);
@@ -361,7 +397,9 @@ static bool sweep(void) {
         // Not our descendants: known by the environment that they inherited.
         char mark[64];
         snprintf(mark, sizeof mark, "MESH_INSTANCE=%s", child.incarnation.uuid);
-        return mesh_signal_marked(mark, SIGKILL) <= 0;
+        bool empty = group_is_empty();
+        if (!empty) group_kill();
+        return mesh_signal_marked(mark, SIGKILL) <= 0 && empty;
     }
     siginfo_t info = {0};
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD) return true;
@@ -379,6 +417,7 @@ static void look_at_memory(int64_t now) {
     child.look_at = now + (used > child.limits.memory / 4 * 3 ? look_closely_every_ms : look_every_ms);
     if (used <= child.limits.memory) return;
     child.memory_killed = used;
+    group_kill();
     signal_group(SIGKILL);
     output_note(
         "killed out of memory: it used %lld MB, and limits.memory is %lld MB", (long long)(used >> 20), (long long)(child.limits.memory >> 20));
@@ -393,12 +432,13 @@ int64_t child_next_tick(void) {
 void child_tick(int64_t now) {
     if (is_alive() && child.look_at >= 0 && now >= child.look_at) look_at_memory(now);
     if (child.phase == phase_stopping && child.kill_at >= 0 && now >= child.kill_at) {
-        child.we_killed = true;
+        kill_all();
         signal_group(SIGKILL);
         child.kill_at = now + 1000;
     }
     if (child.phase != phase_sweeping || !sweep()) return;
     child.phase = phase_idle;
+    group_remove();
     control_send("swept uuid=%s", child.incarnation.uuid);
     if (!child.waiting_spec[0]) return;
     char spec[sizeof child.waiting_spec];
@@ -420,7 +460,10 @@ void child_adopt_from_record(void) {
     char uuid[uuid_length + 1] = "";
     if (spec_read("spec", &spec, uuid, &child.closes) == 0) {
         child.limits = spec.limits;
-        child.look_at = spec.limits.memory > 0 ? now_ms() : -1;
+        // One that it could not enter was removed at once.
+        group_choose(spec.group && access(spec.group, F_OK) == 0 ? spec.group : NULL);
+        child.group = group_is_there() ? group_text(&spec.limits) : "-";
+        child.look_at = is_looked_at(&spec.limits, group_is_there()) ? now_ms() : -1;
         spec_free(&spec);
     }
     child.pidfd = mesh_pidfd_open_checked(child.incarnation.process, child.incarnation.start_time);

@@ -1,4 +1,4 @@
-// Limits of one incarnation that need no privilege and outlive the daemon.
+// Limits of one incarnation that need no privilege and outlive the daemon: those that no control group keeps.
 //
 // Memory is what is resident: RLIMIT_AS and RLIMIT_DATA count what is reserved, which allocators and thread stacks do by the
 // gigabyte without ever touching it. So this process looks, and kills.
@@ -35,9 +35,9 @@ static rlim_t files_to_have(int64_t wanted) {
     return geteuid() != 0 && (rlim_t)wanted > now.rlim_max ? now.rlim_max : (rlim_t)wanted;
 }
 
-void limits_apply(const struct limits *limits) {
+void limits_apply(const struct limits *limits, bool in_group) {
     cpu_set_t cores;
-    if (choose_cores(limits->cores, &cores)) sched_setaffinity(0, sizeof cores, &cores);
+    if (!(in_group && limits->group_cpu) && choose_cores(limits->cores, &cores)) sched_setaffinity(0, sizeof cores, &cores);
     if (limits->files > 0) {
         rlim_t files = files_to_have(limits->files);
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){files, files});

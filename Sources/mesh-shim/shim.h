@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-enum { listener_limit = 8, client_limit = 4, uuid_length = 36, message_limit = 4096 };
+enum { listener_limit = 8, client_limit = 4, uuid_length = 36, message_limit = 4096, group_path_limit = 1024 };
 
 struct listener {
     const char *name;
@@ -49,13 +49,31 @@ struct limits {
     int64_t memory;  // bytes, resident; 0: unlimited
     int cores;       // 0: all
     int64_t files;   // 0: as many as we may have
+    // Which of them its control group keeps, as long as it is in it.
+    bool group_memory, group_cpu;
 };
 /// In the child, before exec. What can't be had is taken as far as it can.
-void limits_apply(const struct limits *limits);
+void limits_apply(const struct limits *limits, bool in_group);
 /// Notes in the log which of the limits can't be had.
 void limits_note(const struct limits *limits);
 /// What a process and its descendants keep in memory, in bytes.
 int64_t limits_memory_used(pid_t process);
+
+// group.c: the control group of the incarnation, which the daemon made for it; without one, all of this does nothing
+void group_choose(const char *path);
+/// False where there is none, or, with errno, where the process can't enter it; then it has none.
+bool group_enter(pid_t process);
+bool group_is_there(void);
+bool group_is_empty(void);
+/// Ends all of it at once, where the kernel can (since 5.14).
+void group_kill(void);
+struct group_memory {
+    int64_t kills;    // processes of it that the kernel killed for want of memory
+    int64_t reached;  // how often its limit was reached, and nothing could be reclaimed
+    int64_t peak;     // bytes; 0: unknown
+};
+struct group_memory group_memory(void);
+void group_remove(void);
 
 // listener.c
 void listeners_close(void);

@@ -1,4 +1,5 @@
 import MeshAdminAPI
+import MeshLimits
 import MeshTerminal
 
 /// Says what of a machine and a mesh will bite, and what to do about it.
@@ -65,18 +66,19 @@ struct Doctor {
     private func count(_ number: UInt64) -> String { number > 1 << 40 ? "any number of" : String(number) }
 
     private var limits: DoctorFinding {
-        switch facts.controlGroups {
-        case .delegated(let path, let controllers):
-            .init(
-                "limits", .note,
-                "control group \(path) is delegated (\(controllers.joined(separator: ", "))), and not used yet: \(Self.ownLimits)")
-        case .notDelegated(let path): .init("limits", .note, "control group \(path) is not ours to divide: \(Self.ownLimits)")
-        case .absent: .init("limits", .note, "no control groups of version 2 here: \(Self.ownLimits)")
-        }
+        let ways = facts.keeping.ways
+        let memory = ways.memory == .controlGroup ? "cgroup" : "looked at every second"
+        let cpu = ways.cpu == .controlGroup ? "cgroup" : "whole cores"
+        let text = "memory: \(memory), cpu: \(cpu), files: rlimit"
+        guard let reason = facts.keeping.reason else { return .init("limits", .ok, "\(text); in \(facts.keeping.controlGroup ?? "")") }
+        // Of as many cores as there are, all.
+        let unbounded = facts.limits.filter { ways.cpu == .wholeCores && ($0.cpus ?? 0).rounded(.up) >= Double(facts.cores) }.map(\.service)
+        let exception =
+            unbounded.isEmpty ? "" : "; limits.cpu of \(unbounded.joined(separator: ", ")) bounds nothing on \(facts.cores) cores"
+        // Only who has set a limit gains by having it kept better.
+        let isWanted = facts.limits.contains { $0.memoryBytes != nil || $0.cpus != nil }
+        return .init("limits", .note, "\(text); \(reason)\(exception)", fix: isWanted ? facts.keeping.fix : nil)
     }
-
-    private static let ownLimits =
-        "limits.memory is what is resident, looked at every second; limits.cpu is whole cores; limits.files is a limit of the process"
 
     /// 2026-01-01: before that, this program did not exist.
     private static let earliest = 1_767_225_600.0

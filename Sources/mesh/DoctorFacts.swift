@@ -37,15 +37,6 @@ struct DoctorFacts: Sendable {
         var startedAt: Double
     }
 
-    /// How far the kernel leaves it to us to divide the machine.
-    enum ControlGroups: Hashable, Sendable {
-        /// No version 2, or without controllers.
-        case absent
-        /// There is one, and it isn't ours to divide.
-        case notDelegated(path: String)
-        case delegated(path: String, controllers: [String])
-    }
-
     struct Limit: Hashable, Sendable {
         var service: String
         var memoryBytes: Int?
@@ -63,7 +54,8 @@ struct DoctorFacts: Sendable {
     var cores: Int
     var memoryBytes: Int
     var openFiles: (soft: UInt64, hard: UInt64)
-    var controlGroups: ControlGroups
+    /// How the daemon keeps limits; where none runs, how one that is started from here would.
+    var keeping: LimitsStatus
     var programs: [Program]
 
     // The mesh; nil and empty where there is none here.

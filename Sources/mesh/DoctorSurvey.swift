@@ -2,6 +2,7 @@ import CMeshSystem
 import Foundation
 import MeshAdminAPI
 import MeshConfiguration
+import MeshLimits
 import MeshModel
 
 /// Finds out what `Doctor` judges; changes nothing, and starts no daemon.
@@ -36,7 +37,7 @@ struct DoctorSurvey {
         return DoctorFacts(
             kernel: kernel, hasProc: access("/proc/self/stat", R_OK) == 0, now: Date().timeIntervalSince1970,
             cores: ProcessInfo.processInfo.activeProcessorCount, memoryBytes: Int(clamping: ProcessInfo.processInfo.physicalMemory),
-            openFiles: (UInt64(files.rlim_cur), UInt64(files.rlim_max)), controlGroups: controlGroups(), programs: programs())
+            openFiles: (UInt64(files.rlim_cur), UInt64(files.rlim_max)), keeping: keeping(), programs: programs())
     }
 
     private func programs() -> [DoctorFacts.Program] {
@@ -50,20 +51,12 @@ struct DoctorSurvey {
         }
     }
 
-    /// Whoever delegates a group gives it to its user; root may write to any, and has its own only at the top, as in a container.
-    private func controlGroups() -> DoctorFacts.ControlGroups {
-        let own = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
-        guard let path = own.split(separator: "\n").first(where: { $0.hasPrefix("0::") })?.dropFirst(3) else { return .absent }
-        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
-        let mount = mounts.split(separator: "\n").map { $0.split(separator: " ") }.first { $0.count > 2 && $0[2] == "cgroup2" }
-        guard let mount else { return .absent }
-        let group = mount[1] + (path == "/" ? "" : path)
-        let controllers = (try? String(contentsOfFile: group + "/cgroup.controllers", encoding: .utf8)) ?? ""
-        let useful = controllers.split(whereSeparator: \.isWhitespace).map(String.init).filter { ["memory", "cpu"].contains($0) }
-        guard !useful.isEmpty else { return .absent }
-        let isOurs = access(group + "/cgroup.procs", W_OK) == 0 && access(String(group), W_OK) == 0
-        return isOurs && (getuid() != 0 || path == "/")
-            ? .delegated(path: String(group), controllers: useful) : .notDelegated(path: String(group))
+    /// For one that is started where this process was.
+    private func keeping() -> LimitsStatus {
+        LimitsStatus(
+            Result { () throws(ControlGroupObstacle) in
+                try ControlGroupDivision(of: ControlGroupSurvey.host(), name: "mesh", own: [])
+            })
     }
 
     // MARK: The mesh
@@ -137,6 +130,7 @@ struct DoctorSurvey {
             facts.daemon = .init(
                 pid: status.pid, version: status.version, protocolVersion: status.protocolVersion,
                 startedAt: Double(status.startedAt.nanoseconds) / 1e9)
+            if let keeping = status.limits { facts.keeping = keeping }
             facts.instances = (try? client.instances()) ?? []
             // What the mesh listens on itself is as it should be.
             let own = Set(

@@ -1,5 +1,6 @@
 import Foundation
 import MeshAdminAPI
+import MeshLimits
 import MeshModel
 import MeshSupervision
 

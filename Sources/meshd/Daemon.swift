@@ -4,6 +4,7 @@ import MeshAdminAPI
 import MeshConfiguration
 import MeshControlProtocol
 import MeshExchange
+import MeshLimits
 import MeshModel
 import MeshRegistry
 import MeshStore
@@ -19,6 +20,7 @@ actor Daemon {
     let runtimeFolder: RuntimeFolder
     let supervisor: Supervisor
     let traces: TraceAnswers
+    let limits: LimitsStatus
     let logger: Logger
 
     var applied: Applied?
@@ -73,7 +75,7 @@ actor Daemon {
     /// - Parameter finish: called once when there is nothing left to be a daemon for.
     init(
         stateFolder: StateFolder, runtimeFolder: RuntimeFolder, supervisor: Supervisor, variables: VariableReader, traces: TraceAnswers,
-        logger: Logger,
+        limits: LimitsStatus, logger: Logger,
         finish: @escaping @Sendable () -> Void
     ) {
         self.stateFolder = stateFolder
@@ -81,6 +83,7 @@ actor Daemon {
         self.supervisor = supervisor
         self.variables = variables
         self.traces = traces
+        self.limits = limits
         self.logger = logger
         self.finish = finish
         publisher = SnapshotPublisher(keepKey: KeepKey.load(from: stateFolder.keepKey))
@@ -247,7 +250,7 @@ actor Daemon {
     func status() -> DaemonStatus {
         DaemonStatus(
             pid: Int(getpid()), mesh: applied?.document.name ?? "", file: applied?.source.file, stateFolder: stateFolder.path,
-            startedAt: startedAt, phase: phase, urls: gatewayURLs())
+            startedAt: startedAt, phase: phase, urls: gatewayURLs(), limits: limits)
     }
 
     func instances() async -> [InstanceStatus] {
@@ -374,5 +377,8 @@ extension InstanceStatus {
         revision = listener?.revision
         rules = listener.map { $0.isCurrent ? .current : $0.refusal == nil ? .old : .refused }
         refusal = listener.flatMap { $0.isCurrent ? nil : $0.refusal }
+        if replica.processID != nil, let limits = replica.specification.limits {
+            self.limits = LimitKeeping(limits, in: replica.group, machineCores: ProcessInfo.processInfo.activeProcessorCount)
+        }
     }
 }

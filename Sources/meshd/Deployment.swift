@@ -1,4 +1,5 @@
 import MeshConfiguration
+import MeshLimits
 import MeshModel
 import MeshSupervision
 

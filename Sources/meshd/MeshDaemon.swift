@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MeshAdminAPI
+import MeshLimits
 import MeshStore
 import MeshSupervision
 import MeshTelemetry
@@ -59,18 +60,20 @@ struct MeshDaemon {
         }
         let listener = OTLPListener(collector: collector, logger: logger)
         let variables = VariableReader(saltPath: state.salt)
+        // Before any shim descends from this process.
+        let (groups, limits) = divideControlGroup(runtime, logger)
         let supervisor = Supervisor(
             .init(
                 stateFolder: state.path, runtimeFolder: runtime.path,
                 shimExecutable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-                    .appending(path: "mesh-shim").path,
+                    .appending(path: "mesh-shim").path, groups: groups,
                 readVariables: { try variables.values(of: $0) }))
         let (finished, finish) = AsyncStream.makeStream(of: Void.self)
         let daemon = Daemon(
             stateFolder: state, runtimeFolder: runtime, supervisor: supervisor, variables: variables,
             traces: TraceAnswers(
                 collector: collector, listener: listener, exporter: exporter, intake: intake, standardFolder: state.traces),
-            logger: logger, finish: { finish.finish() })
+            limits: limits, logger: logger, finish: { finish.finish() })
         let (events, eventsIn) = AsyncStream.makeStream(of: InstanceServer.Event.self)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         await daemon.adopt()
@@ -128,10 +131,33 @@ struct MeshDaemon {
         unlink(runtime.controlSocket)
         unlink(runtime.instanceSocket)
         if isEmpty {
+            groups.division?.dissolve()
             try? FileManager.default.removeItem(atPath: runtime.path)
             unlink(state.path + "/run")
         }
         logger.info(isEmpty ? "meshd ends with its mesh" : "meshd ends; what runs goes on")
         withExtendedLifetime(lock) {}
+    }
+
+    /// Makes the groups that instances are to live in, as far as the machine lets us.
+    private static func divideControlGroup(
+        _ runtime: RuntimeFolder, _ logger: Logger
+    ) -> (groups: Supervisor.Configuration.Groups, status: LimitsStatus) {
+        let name = runtime.controlGroupName
+        let movable = [getpid()] + startedBy("mesh")
+        let result = Result { () throws(ControlGroupObstacle) in
+            try ControlGroupDivision(of: ControlGroupSurvey.host(movable: movable), name: name, own: movable).established()
+        }
+        let status = LimitsStatus(result)
+        if let group = status.controlGroup { logger.info("instances live in \(group)") }
+        if let reason = status.reason { logger.info("not all limits are kept by control groups: \(reason)") }
+        return (.init(division: try? result.get(), name: name), status)
+    }
+
+    /// The process that started this one, if it is of that program, which lies beside this one: it is ours to move.
+    private static func startedBy(_ program: String) -> [Int32] {
+        let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let parent = URL(filePath: "/proc/\(getppid())/exe").resolvingSymlinksInPath()
+        return parent.path == own.appending(path: program).path ? [getppid()] : []
     }
 }

@@ -10,7 +10,7 @@ import Testing
         let instance = InstanceStatus(service: "crm", tier: "enterprise", instance: "crm-1", state: .crashLoop, ready: false)
         #expect(
             try text([instance])
-                == #"[{"address":null,"cpu_percent":null,"instance":"crm-1","instance_id":null,"last_error_line":null,"last_exit":null,"next_restart_in_s":null,"pid":null,"ready":false,"refusal":null,"restarts":0,"revision":null,"rss_bytes":null,"rules":null,"service":"crm","started_at":null,"state":"crash_loop","tier":"enterprise","version":null}]"#
+                == #"[{"address":null,"cpu_percent":null,"instance":"crm-1","instance_id":null,"last_error_line":null,"last_exit":null,"limits":null,"next_restart_in_s":null,"pid":null,"ready":false,"refusal":null,"restarts":0,"revision":null,"rss_bytes":null,"rules":null,"service":"crm","started_at":null,"state":"crash_loop","tier":"enterprise","version":null}]"#
         )
         #expect(InstanceState.allCases.map(\.rawValue) == ["starting", "ready", "unready", "draining", "stopped", "crash_loop"])
     }

@@ -1,4 +1,5 @@
 import MeshAdminAPI
+import MeshLimits
 import Testing
 
 @testable import mesh
@@ -11,7 +12,9 @@ import Testing
     private static let well: DoctorFacts = {
         var facts = DoctorFacts(
             kernel: "6.18.44-generic", now: now, cores: 4, memoryBytes: 8 << 30, openFiles: (65_536, 1_048_576),
-            controlGroups: .notDelegated(path: "/sys/fs/cgroup/user.slice"),
+            keeping: LimitsStatus(
+                controlGroup: "/sys/fs/cgroup/x.scope/mesh-1",
+                ways: LimitKeeping(memory: .controlGroup, cpu: .controlGroup, files: .processLimit)),
             programs: [
                 .init(name: "meshd", path: "/opt/mesh/meshd", isExecutable: true, changedAt: now - 9000),
                 .init(name: "mesh-shim", path: "/opt/mesh/mesh-shim", isExecutable: true, changedAt: now - 9000),
@@ -128,11 +131,35 @@ import Testing
         #expect(finding.fix?.contains(trouble.fix) == true, "\(finding.fix ?? "")")
     }
 
-    @Test func howLimitsAreKeptIsSaidPlainly() {
-        func says(_ groups: DoctorFacts.ControlGroups) -> String { findings { $0.controlGroups = groups }[3].message }
-        #expect(says(.absent).hasPrefix("no control groups of version 2 here: limits.memory is what is resident"))
-        #expect(says(.notDelegated(path: "/x")).hasPrefix("control group /x is not ours to divide"))
-        #expect(says(.delegated(path: "/x", controllers: ["cpu", "memory"])).hasPrefix("control group /x is delegated (cpu, memory)"))
+    @Test func howLimitsAreKeptIsSaidPlainly() throws {
+        func finding(_ keeping: LimitsStatus, _ change: (inout DoctorFacts) -> Void = { _ in }) -> DoctorFinding {
+            findings {
+                $0.keeping = keeping
+                change(&$0)
+            }[3]
+        }
+        let host = ControlGroupHost(mount: "/sys/fs/cgroup", path: "/x.scope", controllers: .all, isMarkedDelegated: true, hasManager: true)
+        func keeping(_ change: (inout ControlGroupHost) -> Void) -> LimitsStatus {
+            var host = host
+            change(&host)
+            return LimitsStatus(Result { () throws(ControlGroupObstacle) in try ControlGroupDivision(of: host, name: "mesh-1", own: []) })
+        }
+        let exact = finding(keeping { _ in })
+        #expect(exact.status == .ok && exact.message == "memory: cgroup, cpu: cgroup, files: rlimit; in /sys/fs/cgroup/x.scope/mesh-1")
+
+        let none = finding(keeping { $0.isMarkedDelegated = false })
+        #expect(
+            none.message
+                == "memory: looked at every second, cpu: whole cores, files: rlimit; control group /sys/fs/cgroup/x.scope is not delegated")
+        #expect(none.status == .note && none.fix == "systemd-run --user --scope -p Delegate=yes mesh up")
+        #expect(finding(keeping { $0.isMarkedDelegated = false }) { $0.limits = [] }.fix == nil, "nobody would gain by it")
+
+        let partly = finding(keeping { $0.controllers = .memory }) { $0.limits[0].cpus = 3.5 }
+        #expect(
+            partly.message.hasPrefix(
+                "memory: cgroup, cpu: whole cores, files: rlimit; control group /sys/fs/cgroup/x.scope has no controller for cpu"))
+        #expect(partly.message.hasSuffix("; limits.cpu of ledger bounds nothing on 4 cores"))
+        #expect(partly.fix?.contains("Delegate=memory cpu pids") == true)
     }
 
     @Test func withoutAMeshTheMachineIsLookedAt() {

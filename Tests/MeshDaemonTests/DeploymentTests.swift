@@ -1,5 +1,6 @@
 import Foundation
 import MeshConfiguration
+import MeshLimits
 import MeshSupervision
 import Testing
 

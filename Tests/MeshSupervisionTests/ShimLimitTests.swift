@@ -1,5 +1,6 @@
 import CMeshSystem
 import Glibc
+import MeshLimits
 import MeshModel
 import MeshSupervision
 import Testing

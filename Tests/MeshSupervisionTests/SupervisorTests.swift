@@ -8,18 +8,18 @@ struct SupervisorBench {
     let slot: TestSlot
     let supervisor: Supervisor
 
-    init(_ slot: TestSlot? = nil) throws {
+    init(_ slot: TestSlot? = nil, groups: Supervisor.Configuration.Groups = .init()) throws {
         self.slot = try slot ?? TestSlot(replica: "unused")
         let state = self.slot.folder.path.replacing("/instances/unused", with: "")
         supervisor = Supervisor(
             .init(
                 stateFolder: state, runtimeFolder: self.slot.folder.runtimeFolder, shimExecutable: TestSlot.shim,
                 // Also where a sanitizer and a build take their part of two cores.
-                answerTimeout: .seconds(30)))
+                answerTimeout: .seconds(30), groups: groups))
     }
 
     /// The same folders under a new daemon.
-    func successor() throws -> SupervisorBench { try SupervisorBench(slot) }
+    func successor() throws -> SupervisorBench { try SupervisorBench(slot, groups: supervisor.configuration.groups) }
 
     func folder(_ replica: String) -> InstanceFolder {
         InstanceFolder(stateFolder: supervisor.configuration.stateFolder, runtimeFolder: slot.folder.runtimeFolder, replica: replica)

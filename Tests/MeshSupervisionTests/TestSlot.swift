@@ -1,5 +1,6 @@
 import CMeshSystem
 import Glibc
+import MeshLimits
 import MeshModel
 import MeshSupervision
 import Testing
@@ -36,7 +37,7 @@ final class TestSlot: Sendable {
 
     func specification(
         _ arguments: [String], environment: [String: String] = [:], onExit: IncarnationSpecification.ListenersOnExit = .hold,
-        instance: InstanceID? = nil, limits: ProcessLimits = ProcessLimits()
+        instance: InstanceID? = nil, limits: ProcessLimits = ProcessLimits(), group: IncarnationSpecification.Group? = nil
     ) throws -> InstanceID {
         var random = RandomSource.fromSystem()
         let instance = instance ?? InstanceID.random(&random)
@@ -47,7 +48,7 @@ final class TestSlot: Sendable {
             folder.specification,
             with: IncarnationSpecification(
                 instance: instance, arguments: arguments, workingFolder: root, environment: environment, listenersOnExit: onExit,
-                limits: limits
+                limits: limits, group: group
             ).encoded)
         return instance
     }
@@ -114,7 +115,7 @@ struct EventReader {
     }
     mutating func started() async throws -> (processID: Int32, startTime: Int64) {
         while let event = await iterator.next() {
-            if case .started(_, let process, let time, _, _) = event { return (process, time) }
+            if case .started(_, let process, let time, _, _, _) = event { return (process, time) }
             if case .startFailed = event { throw Missing(what: "started, but got \(event)") }
         }
         throw Missing(what: "started")

@@ -28,8 +28,8 @@ import Testing
         DoctorFinding("programs", .ok, "meshd and mesh-shim stand beside mesh 0.1.0"),
         DoctorFinding(
             "limits", .note,
-            "control group /sys/fs/cgroup/user.slice/user-1000.slice is not ours to divide: limits.memory is what is resident, looked at every second; limits.cpu is whole cores; limits.files is a limit of the process"
-        ),
+            "memory: looked at every second, cpu: whole cores, files: rlimit; control group /sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope is not delegated",
+            fix: "systemd-run --user --scope -p Delegate=yes mesh up"),
         DoctorFinding(
             "state", .warning, "/home/shop/.mesh/shop is open to others (mode 755): environments of services lie there",
             fix: "chmod 700 /home/shop/.mesh/shop"),

@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-// malloc_trim, epoll and eventfd are not in Swift's Glibc module.
+// malloc_trim, epoll, eventfd and getxattr are not in Swift's Glibc module.
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/types.h>
+#include <sys/xattr.h>
 
 #pragma clang assume_nonnull begin
 

@@ -1,6 +1,8 @@
-/// What one process may take of the machine; nil for as much as there is. Its shim keeps it to that, whether a daemon is there or not.
+/// What one process may take of the machine; nil for as much as there is.
+///
+/// Invariant: what keeps it to that, a control group or its shim, outlives the daemon.
 package struct ProcessLimits: Hashable, Sendable, Codable {
-    /// Resident, of the process and all that it starts; over it, it is killed.
+    /// Of the process and all that it starts; over it, all of them are killed.
     package var memoryBytes: Int64?
     package var cores: Double?
     /// A hard limit of the process: RLIMIT_NOFILE.
@@ -12,6 +14,6 @@ package struct ProcessLimits: Hashable, Sendable, Codable {
         self.openFiles = openFiles
     }
 
-    /// On how many of the machine's cores it may run: at most so much is what it takes, too.
+    /// On how many of the machine's cores it may run where no control group bounds what it takes.
     package var wholeCores: Int? { cores.map { Int($0.rounded(.up)) } }
 }
