@@ -2,13 +2,18 @@
 
 readers.py otlp|zipkin|jaeger|chrome FILE
 
-OTLP is read by OpenTelemetry's own messages, Zipkin is held against the schema of its API (zipkin-v2.schema.json), Jaeger and Chrome
-against what their viewers ask for. A file that breaks a rule ends the program with the rule.
+OTLP is read by OpenTelemetry's own messages, Zipkin is held against the schema of its API (zipkin-v2.schema.json), Jaeger against what
+its viewer asks for. Chrome's events are read by chrometrace, and trace-lanefix says whether Perfetto would drop one of them. A file that
+breaks a rule ends the program with the rule.
 """
 import base64
+import contextlib
+import dataclasses
+import io
 import json
 import pathlib
 import sys
+import tempfile
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -105,29 +110,45 @@ def check_tags(tags, kinds):
 
 
 def chrome(document):
-    services, lanes = {}, {}
-    for event in document["traceEvents"]:
-        demand(isinstance(event["pid"], int) and isinstance(event["tid"], int), "pid and tid are numbers")
-        if event["ph"] == "M":
-            demand(event["name"] in ("process_name", "process_sort_index"), "metadata is of a known kind")
-            if event["name"] == "process_name":
-                services[event["pid"]] = event["args"]["name"].split(" / ")[1].split(" ")[0]
+    import chrometrace
+
+    services, events = {}, []
+    for object in document["traceEvents"]:
+        event = chrometrace.TraceEvent.from_dict(object)
+        event = dataclasses.replace(event, event_type=chrometrace.TraceEventType(event.event_type))
+        demand(object.items() <= event.to_dict().items(), "an event says nothing that its reader does not know")
+        demand(isinstance(event.process_id, int) and isinstance(event.thread_id, int), "pid and tid are numbers")
+        if event.event_type == chrometrace.TraceEventType.METADATA:
+            demand(event.name in ("process_name", "process_sort_index"), "metadata is of a known kind")
+            if event.name == "process_name":
+                services[event.process_id] = event.args["name"].split(" / ")[1].split(" ")[0]
             continue
-        demand(event["ph"] == "X", "an event is complete")
-        demand(event["dur"] >= 0 and event["ts"] >= 0, "times are not negative")
-        lanes.setdefault((event["pid"], event["tid"]), []).append((event["ts"], event["ts"] + event["dur"]))
+        demand(event.event_type == chrometrace.TraceEventType.COMPLETE, "an event is complete")
+        demand(event.duration_us >= 0 and event.timestamp_us >= 0, "times are not negative")
+        events.append(event)
+    demand(not crossing(document), "the events of a lane nest, or Perfetto drops some")
+    for event in events:
         yield {
-            "id": event["args"]["span_id"], "trace": event["args"]["trace_id"], "name": event["name"], "service": services[event["pid"]],
-            "start": int(event["ts"]), "duration": int(event["dur"]),
+            "id": event.args["span_id"], "trace": event.args["trace_id"], "name": event.name, "service": services[event.process_id],
+            "start": int(event.timestamp_us), "duration": int(event.duration_us),
         }
-    # A viewer draws the events of one lane as a stack: each lies within the one it began in, or after it.
-    for lane in lanes.values():
-        stack = []
-        for start, end in sorted(lane, key=lambda times: (times[0], -times[1])):
-            while stack and stack[-1] <= start + 0.5:
-                stack.pop()
-            demand(not stack or end <= stack[-1] + 0.5, "the events of a lane nest")
-            stack.append(end)
+
+
+def crossing(document):
+    """The events that Perfetto, which rounds each time to a nanosecond for itself, would find neither apart nor one within the other."""
+    import trace_lanefix
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        given, mended = pathlib.Path(folder, "given"), pathlib.Path(folder, "mended")
+        given.write_text(json.dumps(document))
+        trace_lanefix.fix_overlaps(str(given), str(mended), snap_threshold_us=0)
+        after = json.loads(mended.read_text())
+    def times(document):
+        return {
+            (e["args"]["trace_id"], e["args"]["span_id"]): (e["pid"], e["tid"], e["ts"], e["dur"])
+            for e in document["traceEvents"] if e["ph"] == "X"
+        }
+    return times(document).items() - times(after).items()
 
 
 form, path = sys.argv[1:]

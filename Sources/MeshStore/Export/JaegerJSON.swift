@@ -129,7 +129,11 @@ enum ChromeJSON {
     }
 
     private static func metadata(_ name: String, _ process: Int64, _ arguments: JSONText) -> JSONText {
-        .object([("name", .string(name)), ("ph", .string("M")), ("pid", .integer(process)), ("tid", .integer(0)), ("args", arguments)])
+        // Its time means nothing, and some readers ask for one.
+        .object([
+            ("name", .string(name)), ("ph", .string("M")), ("ts", .integer(0)), ("pid", .integer(process)), ("tid", .integer(0)),
+            ("args", arguments),
+        ])
     }
 
     private static func event(_ span: DecodedSpan, process: Int64, lane: Int64) -> JSONText {
@@ -139,9 +143,12 @@ enum ChromeJSON {
         for (name, value) in span.meshTags + span.attributes.map({ ($0.name, $0.value) }) {
             arguments.append((name, .string(value.description)))
         }
+        // Readers hold times as doubles, which of today's have a quarter of a microsecond: spans that nest would no longer do so, and
+        // be dropped. Whole ones are exact, and both ends are cut alike.
+        let (start, end) = (span.start.nanoseconds / 1_000, span.end.nanoseconds / 1_000)
         return .object([
             ("name", .string(span.name)), ("cat", .string(span.kind.name)), ("ph", .string("X")),
-            ("ts", .double(Double(span.start.nanoseconds) / 1_000)), ("dur", .double(Double(span.duration.nanoseconds) / 1_000)),
+            ("ts", .integer(start)), ("dur", .integer(end - start)),
             ("pid", .integer(process)), ("tid", .integer(lane)), ("args", .object(arguments)),
         ])
     }
