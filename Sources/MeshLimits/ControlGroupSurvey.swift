@@ -31,11 +31,16 @@ package enum ControlGroupSurvey {
 
     package static func areInOneGroup(_ one: Int32, _ other: Int32) -> Bool { path(of: one) == path(of: other) }
 
-    private static var mount: String? {
+    static func folder(of process: Int32) -> String? {
+        guard let mount, let path = path(of: process) else { return nil }
+        return ControlGroupHost.folder(mount, path)
+    }
+
+    private static let mount: String? = {
         let lines = (ControlGroupFiles.read("/proc/self/mounts") ?? "").split(separator: "\n").map { $0.split(separator: " ") }
         // Blanks stand as \040 there; no group of ours lies in such a place.
         return lines.first { $0.count > 2 && $0[2] == "cgroup2" && !$0[1].contains("\\") }.map { String($0[1]) }
-    }
+    }()
 
     /// Nil where it is in none, or in one that lies outside of what this process may see.
     private static func path(of process: Int32) -> String? {

@@ -1,7 +1,8 @@
 internal import CMeshSystem
+internal import MeshLimits
 package import MeshModel
 
-/// What a process uses.
+/// What a process uses, with all that it started where they have a control group of their own.
 package struct ProcessSample: Hashable, Sendable {
     package var processID: Int32
     package var taken: Instant
@@ -9,9 +10,23 @@ package struct ProcessSample: Hashable, Sendable {
     package var cpuTime: Timespan
     package var residentBytes: Int64
     package var threads: Int
+    /// Of the one process that has most: that is what a limit of them is compared with.
     package var descriptors: Int
 
-    package static func take(_ processID: Int32) -> ProcessSample? {
+    /// - Parameter hasGroup: whether its control group is its own.
+    package static func take(_ processID: Int32, hasGroup: Bool = false) -> ProcessSample? {
+        guard var sample = takeAlone(processID) else { return nil }
+        guard hasGroup, let group = ControlGroupUsage(around: processID) else { return sample }
+        sample.cpuTime = .microseconds(group.cpuMicroseconds)
+        for other in group.processes.lazy.filter({ $0 != processID }).compactMap(takeAlone) {
+            sample.residentBytes += other.residentBytes
+            sample.threads += other.threads
+            sample.descriptors = max(sample.descriptors, other.descriptors)
+        }
+        return sample
+    }
+
+    private static func takeAlone(_ processID: Int32) -> ProcessSample? {
         var sample = mesh_process_sample()
         guard mesh_process_sample(processID, &sample) == 0 else { return nil }
         return ProcessSample(

@@ -170,7 +170,9 @@ package actor Supervisor {
         var usage: [String: UsageHistory] = [:]
         for (name, slot) in slots {
             guard let process = slot.processID else { continue }
-            if slot.usage.last?.processID != process || slot.usage.isDue(now), let sample = ProcessSample.take(process) {
+            if slot.usage.last?.processID != process || slot.usage.isDue(now),
+                let sample = ProcessSample.take(process, hasGroup: slot.group != nil)
+            {
                 slot.usage.add(sample)
             }
             if slot.usage.last?.processID == process { usage[name] = slot.usage }

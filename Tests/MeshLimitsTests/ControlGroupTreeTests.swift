@@ -81,6 +81,13 @@ import Testing
         #expect(text("cgroup.procs") == "13", "each is moved by a write of its own")
     }
 
+    @Test func whatAGroupUsesIsRead() throws {
+        try make("a", ["cgroup.procs": "12\n13\n", "cpu.stat": "usage_usec 4711\nuser_usec 4000\nsystem_usec 711\n"])
+        let usage = try #require(ControlGroupUsage(of: mount.path + "/a"))
+        #expect(usage.processes == [12, 13] && usage.cpuMicroseconds == 4711)
+        #expect(ControlGroupUsage(of: mount.path + "/b") == nil)
+    }
+
     @Test func theMachineIsReallyLookedAt() throws {
         guard let host = ControlGroupSurvey.host() else { return }
         #expect(host.path.hasPrefix("/") && FileManager.default.fileExists(atPath: host.folder + "/cgroup.procs"))

@@ -181,4 +181,24 @@ enum RealGroups {
         division.removeDeserted()
         #expect(Files.names(in: division.folder).filter { $0.hasPrefix("echo") } == [])
     }
+
+    @Test(.enabled(if: RealGroups.isThere, "no control group is delegated to these tests: \(RealGroups.obstacle)"))
+    func whatAServiceStartsCountsAsItsUse() async throws {
+        let division = try RealGroups.establish()
+        defer { division.dissolve() }
+        let bench = try SupervisorBench(groups: .init(division: division, name: RealGroups.name))
+        let program = TestSlot.service
+        try await bench.supervisor.start(bench.spec("echo-1", ["sh", "-c", "'\(program)' hog 32 & exec '\(program)' serve"]))
+        let replica = try await bench.ready()
+        await eventually("the other has its memory") {
+            ProcessSample.take(replica.processID ?? 0, hasGroup: true).map { $0.residentBytes > 32 << 20 } ?? false
+        }
+        let alone = try #require(ProcessSample.take(replica.processID ?? 0))
+        let all = try #require(ProcessSample.take(replica.processID ?? 0, hasGroup: true))
+        #expect(alone.residentBytes < 32 << 20 && all.threads == alone.threads + 1)
+        #expect(all.descriptors < alone.descriptors * 2, "a limit of them is one of each process")
+        #expect(all.cpuTime > .zero)
+        await bench.supervisor.remove("echo-1")
+        await bench.expectNothingLeft()
+    }
 }
