@@ -86,9 +86,13 @@ let package = Package(
         // Data plane.
         library("MeshConfiguration", ["MeshExchange", yams]),
         library("MeshTelemetry", ["MeshModel", "CMeshSystem", logging, metrics, tracing]),
+        library("MeshEventLoop", ["MeshModel", "CMeshSystem", nioCore]),
         library(
             "MeshTransport",
-            ["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem", httpTypes, nioCore, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
+            [
+                "MeshEventLoop", "MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem", httpTypes, nioCore, nioHPACK, nioHTTP2, nioSSL,
+                nioTLS,
+            ]),
         library("MeshControlProtocol", ["MeshExchange"]),
         library(
             "MeshSidecar",
@@ -112,7 +116,7 @@ let package = Package(
             "meshd",
             [
                 "MeshAdminAPI", "MeshConfiguration", "MeshControlProtocol", "MeshLimits", "MeshOTLP", "MeshRegistry", "MeshStore",
-                "MeshSupervision", "MeshTransport", hummingbird,
+                "MeshSupervision", "MeshTransport", hummingbird, nioPosix,
             ]),
         .executableTarget(
             name: "mesh-shim", cSettings: unsanitized + [.headerSearchPath("../CMeshSystem/include")], linkerSettings: withoutSwift),
@@ -148,7 +152,8 @@ let package = Package(
         program("simulation-seeds", in: "Benchmarks/simulation", ["MeshSimulation"]),
         tests("MeshConfigurationTests", ["MeshConfiguration"]),
         tests("MeshTelemetryTests", ["MeshTelemetry"]),
-        tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2, nioSSL, nioTLS]),
+        tests("MeshEventLoopTests", ["MeshEventLoop", "MeshModel"]),
+        tests("MeshTransportTests", ["MeshTransport", nioEmbedded, nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS]),
         tests("MeshControlProtocolTests", ["MeshControlProtocol"]),
         tests("MeshSidecarTests", ["MeshSidecar", nioPosix]),
         tests("MeshHummingbirdTests", ["MeshHummingbird"]),

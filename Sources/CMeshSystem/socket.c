@@ -123,6 +123,18 @@ int mesh_socket_error(int descriptor) {
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
 }
 
+int mesh_stream_accept(int listener, void *name, size_t capacity) {
+    socklen_t length = (socklen_t)capacity;
+    return accept4(listener, name, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+bool mesh_host_text(const void *name, char text[46]) {
+    const union address *address = name;
+    if (address->any.sa_family == AF_INET) return inet_ntop(AF_INET, &address->v4.sin_addr, text, 46) != NULL;
+    if (address->any.sa_family == AF_INET6) return inet_ntop(AF_INET6, &address->v6.sin6_addr, text, 46) != NULL;
+    return false;
+}
+
 int mesh_packet_listen(const char *path, int backlog) {
     union address address = {0};
     socklen_t length;

@@ -1,9 +1,9 @@
 import Logging
 import MeshControlProtocol
+import MeshEventLoop
 import MeshModel
 import MeshTelemetry
 import NIOCore
-import NIOPosix
 
 /// Carries a `ControlSession` over the daemon's Unix socket: does what the session says, and decides nothing.
 ///
@@ -17,8 +17,8 @@ final class ControlClient: @unchecked Sendable {
     }
 
     private let path: String
-    private let group: MultiThreadedEventLoopGroup
-    private let eventLoop: any EventLoop
+    private let group: EpollLoopGroup
+    private let eventLoop: EpollLoop
     private var owner: Owner?
     private let logger: Logger
 
@@ -32,8 +32,8 @@ final class ControlClient: @unchecked Sendable {
     init(path: String, hello: Hello, logger: Logger) {
         self.path = path
         self.logger = logger
-        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        eventLoop = group.next()
+        group = EpollLoopGroup(threads: 1)
+        eventLoop = group.loops[0]
         session = ControlSession(hello: hello)
     }
 
@@ -115,17 +115,19 @@ final class ControlClient: @unchecked Sendable {
     }
 
     private func connect() {
-        ClientBootstrap(group: eventLoop).connectTimeout(.seconds(2))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(ControlHandler(client: self)) }
-            }
-            .connect(unixDomainSocketPath: path)
-            .whenComplete { result in
+        do {
+            let address = try SocketAddress(unixDomainSocketPath: path)
+            eventLoop.connect(to: address, timeout: .seconds(2)) { channel in
+                try channel.pipeline.syncOperations.addHandler(ControlHandler(client: self))
+            } connected: { result in
                 switch result {
                 case .success(let channel): self.connected(channel)
                 case .failure(let error): self.disconnected("\(error)")
                 }
             }
+        } catch {
+            disconnected("\(error)")
+        }
     }
 
     private func connected(_ channel: any Channel) {

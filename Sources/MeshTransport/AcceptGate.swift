@@ -1,12 +1,12 @@
-internal import NIOCore
+internal import MeshEventLoop
 internal import Synchronization
 
 /// Keeps the connections that clients have open within a limit, by accepting no more: who comes then waits in the kernel's queue.
 ///
 /// The limit is the snapshot's, and what the descriptors of the process leave room for, so that they do not run out. While it is
 /// reached the listening sockets are not watched, until a connection ends: waiting costs nothing.
-/// Invariant: everything but `closed` runs on one event loop, that of all listeners, which alone counts up; so the limit is never passed.
-final class AcceptGate: @unchecked Sendable {
+/// Invariant: everything but `connectionClosed` runs on one event loop, that of all listeners, which alone counts up; so the limit is never passed.
+final class AcceptGate: StreamListenerObserver, @unchecked Sendable {
     /// Connections that are accepted in one go.
     static let batch = 64
 
@@ -16,7 +16,7 @@ final class AcceptGate: @unchecked Sendable {
     private let openCount = Atomic<Int>(0)
     private let isPaused = Atomic<Bool>(false)
     private var limit: Int
-    private var listeners: [ObjectIdentifier: any Channel] = [:]
+    private var listeners: [ObjectIdentifier: StreamListener] = [:]
     private var currentBatch: Int
 
     /// - Parameters:
@@ -39,26 +39,28 @@ final class AcceptGate: @unchecked Sendable {
         if open < self.limit { resume() } else { pause() }
     }
 
-    fileprivate func listenerOpened(_ channel: any Channel) {
-        listeners[ObjectIdentifier(channel)] = channel
-        try? channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(currentBatch))
+    func listenerOpened(_ listener: StreamListener) {
+        listeners[ObjectIdentifier(listener)] = listener
+        listener.batch = currentBatch
+        listener.setPaused(isPaused.load(ordering: .relaxed))
         if open >= limit { pause() }
     }
 
-    fileprivate func listenerClosed(_ channel: any Channel) { listeners[ObjectIdentifier(channel)] = nil }
+    func listenerClosed(_ listener: StreamListener) { listeners[ObjectIdentifier(listener)] = nil }
 
-    fileprivate func accepted(_ connection: any Channel) {
+    func accepted(by listener: StreamListener) {
         let open = openCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
         memory.rose(to: open)
-        connection.closeFuture.whenComplete { [self] _ in closed() }
         if open >= limit { pause() }
     }
 
-    /// A batch of connections was accepted, or the limit has changed: the next one may hold what is left.
-    fileprivate func batchEnded() { setBatch(max(1, min(Self.batch, limit - open))) }
+    func batchEnded(of listener: StreamListener) { batchEnded() }
+
+    /// The next batch may hold what is left.
+    private func batchEnded() { setBatch(max(1, min(Self.batch, limit - open))) }
 
     /// Any thread.
-    private func closed() {
+    func connectionClosed() {
         let open = openCount.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
         memory.fell(to: open)
         if isPaused.load(ordering: .sequentiallyConsistent) { loop.execute { [self] in resume() } }
@@ -78,43 +80,12 @@ final class AcceptGate: @unchecked Sendable {
     }
 
     private func setListening(_ listens: Bool) {
-        for channel in listeners.values { try? channel.syncOptions?.setOption(.autoRead, value: listens) }
+        for listener in listeners.values { listener.setPaused(!listens) }
     }
 
     private func setBatch(_ batch: Int) {
         guard batch != currentBatch else { return }
         currentBatch = batch
-        for channel in listeners.values { try? channel.syncOptions?.setOption(.maxMessagesPerRead, value: UInt(batch)) }
-    }
-}
-
-/// Counts what one listener accepts.
-///
-/// Position: next to the listening socket, before a connection gets its handlers on a loop of its own.
-final class AcceptCounter: ChannelInboundHandler, Sendable {
-    typealias InboundIn = any Channel
-
-    private let gate: AcceptGate
-
-    init(gate: AcceptGate) { self.gate = gate }
-
-    func channelActive(context: ChannelHandlerContext) {
-        gate.listenerOpened(context.channel)
-        context.fireChannelActive()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        gate.listenerClosed(context.channel)
-        context.fireChannelInactive()
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        gate.accepted(unwrapInboundIn(data))
-        context.fireChannelRead(data)
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        gate.batchEnded()
-        context.fireChannelReadComplete()
+        for listener in listeners.values { listener.batch = batch }
     }
 }

@@ -136,7 +136,7 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         replay.reset(account: loop.shared.replay)
         held = []
         path.reset()
-        requestBytes = ByteBuffer()
+        keepHeadStorage()
         responseBytes = ByteBuffer()
         closeOpenSpan()
         identity = CallIdentity()
@@ -164,6 +164,21 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         isBodyAtHand = false
         isGRPC = false
         responseTrailers = nil
+    }
+
+    /// A head's storage up to this size is kept for the next one.
+    private static let keptHead = 4 << 10
+
+    /// Copies the head, which is small, so that what it was read into serves the loop's next reader at once.
+    func takeHead(of bytes: inout ByteBuffer, length: Int) {
+        requestBytes.clear(minimumCapacity: length)
+        bytes.withUnsafeReadableBytes { _ = requestBytes.writeBytes(UnsafeRawBufferPointer(rebasing: $0.prefix(length))) }
+        bytes.moveReaderIndex(forwardBy: length)
+    }
+
+    private func keepHeadStorage() {
+        let isKept = requestBytes.storageCapacity <= Self.keptHead && requestBytes.modifyIfUniquelyOwned { $0.clear() } != nil
+        if !isKept { requestBytes = ByteBuffer() }
     }
 
     // MARK: - Effects

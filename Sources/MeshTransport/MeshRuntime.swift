@@ -1,9 +1,9 @@
 package import HTTPTypes
+internal import MeshEventLoop
 package import MeshExchange
 package import MeshModel
 package import MeshTelemetry
 internal import NIOCore
-internal import NIOPosix
 internal import Synchronization
 
 /// The data plane of one process: event loops, the snapshot that they follow, listeners, and the way out for calls.
@@ -12,10 +12,10 @@ package final class MeshRuntime: Sendable {
         var snapshot: Snapshot
         var tls: TLSContexts
         var accessLog: AccessLog?
-        var listeners: [any Channel] = []
+        var listeners: [StreamListener] = []
     }
 
-    let group: MultiThreadedEventLoopGroup
+    let group: EpollLoopGroup
     let loops: [TransportLoop]
     let shared: SharedState
     let gate: AcceptGate
@@ -38,12 +38,12 @@ package final class MeshRuntime: Sendable {
         let snapshot = try Snapshot(configuration, after: nil, now: HostClock.now())
         let tls = try TLSContexts(configuration)
         let accessLog = try configuration.accessLog.map { log throws(AccessLogUnusable) in try AccessLog(log) }
-        group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, threads))
+        group = EpollLoopGroup(threads: max(1, threads))
         let shared = SharedState(service: configuration.service, tier: configuration.tier, resolver: resolver, replay: replay)
         self.shared = shared
-        loops = group.makeIterator().enumerated().map { index, eventLoop in
+        loops = group.loops.map { eventLoop in
             TransportLoop(
-                eventLoop: eventLoop, index: index, snapshot: snapshot, tls: tls, accessLog: accessLog,
+                eventLoop: eventLoop, index: eventLoop.index, snapshot: snapshot, tls: tls, accessLog: accessLog,
                 recorder: telemetry?.makeRecorder() ?? .disabled, shared: shared)
         }
         gate = AcceptGate(loop: loops[0].entrance, limit: configuration.limits.connections)
@@ -121,7 +121,7 @@ package final class MeshRuntime: Sendable {
     package func listen(on target: ListenTarget, as mode: InboundMode) async throws -> BoundListener {
         let listener = try await Listener.bind(target, mode: mode, runtime: self)
         state.withLock { $0.listeners.append(listener) }
-        return BoundListener(channel: listener)
+        return BoundListener(listener: listener)
     }
 
     /// Takes no further connection, lets answers in flight end (with `Connection: close`), and closes what is left at the deadline.
@@ -147,12 +147,10 @@ package final class MeshRuntime: Sendable {
         try? await limit.futureResult.get()
     }
 
-    /// Closes listeners, but not what they have accepted already: on its way to its loop and back a connection is closed with them.
-    private func stopAccepting(_ listeners: [any Channel]) async {
-        for listener in listeners { try? await listener.setOption(.autoRead, value: false).get() }
+    /// Closes listeners, and waits until what they have accepted has arrived at its loops.
+    private func stopAccepting(_ listeners: [StreamListener]) async {
+        for listener in listeners { await listener.close() }
         for loop in loops { try? await loop.eventLoop.submit {}.get() }
-        try? await loops[0].eventLoop.submit {}.get()
-        for listener in listeners { try? await listener.close() }
     }
 
     /// Closes everything, and ends the loops. What tasks still do with requests, bodies and calls of this runtime fails.
@@ -161,15 +159,10 @@ package final class MeshRuntime: Sendable {
             defer { state.listeners = [] }
             return state.listeners
         }
-        for listener in listeners { try? await listener.close() }
+        for listener in listeners { await listener.close() }
         for loop in loops { loop.entrance.close() }
         for loop in loops { try? await loop.eventLoop.submit { loop.closeAll() }.get() }
         state.withLock { $0.accessLog }?.flush()
         try? await group.shutdownGracefully()
-    }
-
-    func loop(of eventLoop: any EventLoop) -> TransportLoop {
-        for loop in loops where loop.eventLoop === eventLoop { return loop }
-        preconditionFailure("a channel on a foreign event loop")
     }
 }

@@ -1,7 +1,6 @@
 internal import Dispatch
 internal import MeshModel
 internal import NIOCore
-internal import NIOPosix
 
 #if canImport(Glibc)
     internal import Glibc

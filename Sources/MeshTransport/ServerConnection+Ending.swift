@@ -76,7 +76,7 @@ extension ServerConnection {
         writeOutput()
         reading = .discarding
         loop.setTimer(self, due: loop.now + loop.timeouts.idle)
-        guard !writer.isEmpty(context) else {
+        guard !writer.isEmpty else {
             context.close(promise: nil)
             return
         }

@@ -57,7 +57,7 @@ extension ServerConnection {
             var rest = bytes
             rest.moveReaderIndex(forwardBy: header.length)
             waitForRequest()
-            if rest.readableBytes > 0 { channelRead(context: context, data: wrapInboundOut(rest)) }
+            if rest.readableBytes > 0 { received(rest) }
         } catch {
             abort()
         }
@@ -67,6 +67,7 @@ extension ServerConnection {
     func becomeHTTP2(with bytes: ByteBuffer?, _ context: ChannelHandlerContext) {
         loop.removeTimer(self)
         isOpened = true
+        readsPastPipeline(false, context)
         do {
             _ = try HTTP2ServerConnection.takeOver(from: self, context)
         } catch {

@@ -60,7 +60,7 @@ extension ServerConnection {
                 unread = bytes
                 return false
             }
-            call.requestBytes = bytes.readSlice(length: length)!
+            call.takeHead(of: &bytes, length: length)
             call.isBodyAtHand = bytes.readableBytes > 0
             try beginRequest(call)
             call.isBodyAtHand = false

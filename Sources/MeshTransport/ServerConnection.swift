@@ -1,4 +1,5 @@
 internal import HTTPTypes
+internal import MeshEventLoop
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -14,7 +15,9 @@ internal import NIOCore
 ///
 /// Requests are served one at a time; what a client sends beyond the present request stays in one buffer, and reading stops.
 /// A client that ends its side before the response has ended has left (half-closed clients are not waited for).
-final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
+final class ServerConnection: RequestSource, ClientConnection, StreamReader, ChannelInboundHandler, RemovableChannelHandler,
+    @unchecked Sendable
+{
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -80,7 +83,7 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         super.init(loop: loop, mode: mode, peer: peer)
     }
 
-    override var remoteAddress: String? { context?.channel.remoteAddress?.ipAddress }
+    override var remoteAddress: String? { (context?.channel as? StreamChannel)?.peerHost }
     override var bodyFollows: Bool { reading == .body }
     override var isClosed: Bool { isChannelClosed }
 
@@ -90,14 +93,21 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
 
     func channelActive(context: ChannelHandlerContext) {
         loop.tick()
-        writer = SocketWriter(context.channel)
+        readsPastPipeline(true, context)
         loop.connectionOpened(self)
         waitForRequest()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    /// Whether this handler is the one next to the socket.
+    func readsPastPipeline(_ isNext: Bool, _ context: ChannelHandlerContext) {
+        writer = isNext ? SocketWriter(context.channel) : SocketWriter(below: context.channel)
+        (context.channel as? StreamChannel)?.reader = isNext ? self : nil
+    }
+
+    func received(_ input: ByteBuffer) {
+        guard let context else { return }
         loop.tick()
-        var bytes = unwrapInboundIn(data)
+        var bytes = input
         if var unread {
             // A head that came in pieces, or a client that sends ahead.
             self.unread = nil
@@ -109,11 +119,11 @@ final class ServerConnection: RequestSource, ClientConnection, ChannelInboundHan
         updateReading()
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        flushDelivered()
-        // Asked for from here it has a shorter way than the channel's own automatic read, which then does nothing.
-        if !isReadPaused { context.read() }
-    }
+    func receivedAll() { flushDelivered() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
+
+    func channelReadComplete(context: ChannelHandlerContext) { receivedAll() }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         loop.tick()

@@ -1,3 +1,4 @@
+internal import MeshEventLoop
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -7,9 +8,11 @@ internal import NIOCore
 
 /// What belongs to one event loop: its clock, timers, randomness, snapshot, connection pools and spans.
 ///
-/// Invariant: everything but `eventLoop`, `entrance` and `index` is touched on the loop only.
+/// Invariant: everything but `eventLoop`, `sockets`, `entrance` and `index` is touched on the loop only.
 final class TransportLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
+    /// The same, where it has sockets: one that is moved by hand has none.
+    let sockets: EpollLoop?
     /// For everybody who is not on the loop.
     let entrance: LoopEntrance
     let index: Int
@@ -69,6 +72,7 @@ final class TransportLoop: @unchecked Sendable {
         shared: SharedState
     ) {
         self.eventLoop = eventLoop
+        sockets = eventLoop as? EpollLoop
         entrance = LoopEntrance(to: eventLoop)
         self.index = index
         self.snapshot = snapshot

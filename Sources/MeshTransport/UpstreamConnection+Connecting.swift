@@ -1,8 +1,8 @@
+internal import MeshEventLoop
 internal import MeshExchange
 internal import MeshModel
 internal import MeshPolicy
 internal import NIOCore
-internal import NIOPosix
 internal import NIOSSL
 internal import NIOTLS
 
@@ -66,26 +66,19 @@ extension UpstreamConnection {
             connect(to: others, timeout: timeout)
             return
         }
-        let handler = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        ClientBootstrap(group: loop.eventLoop)
-            .connectTimeout(.nanoseconds(timeout.nanoseconds))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let tls = try handler.value.handshake?.makeHandler() { try channel.pipeline.syncOperations.addHandler(tls) }
-                    try channel.pipeline.syncOperations.addHandler(handler.value)
-                }
+        guard let sockets = loop.sockets else { preconditionFailure("a loop that is moved by hand connects to nothing") }
+        sockets.connect(to: address, timeout: .nanoseconds(timeout.nanoseconds)) { channel in
+            if let tls = try handshake?.makeHandler() { try channel.pipeline.syncOperations.addHandler(tls) }
+            try channel.pipeline.syncOperations.addHandler(self)
+        } connected: { [self] result in
+            loop.tick()
+            switch result {
+            case .success(let channel):
+                // With TLS it stands when the handshake has ended.
+                if handshake == nil { established(channel) } else { handshake?.hasBegun = true }
+            case .failure: connect(to: addresses.dropFirst(), then: others, timeout: timeout)
             }
-            .connect(to: address)
-            .assumeIsolated()
-            .whenComplete { result in
-                self.loop.tick()
-                switch result {
-                case .success(let channel):
-                    // With TLS it stands when the handshake has ended.
-                    if self.handshake == nil { self.established(channel) } else { self.handshake?.hasBegun = true }
-                case .failure: self.connect(to: addresses.dropFirst(), then: others, timeout: timeout)
-                }
-            }
+        }
     }
 
     private func established(_ channel: any Channel) {
@@ -98,7 +91,12 @@ extension UpstreamConnection {
             becomeHTTP2(channel)
             return
         }
-        writer = handshake == nil ? SocketWriter(channel) : SocketWriter(below: channel)
+        if handshake == nil {
+            writer = SocketWriter(channel)
+            (channel as? StreamChannel)?.reader = self
+        } else {
+            writer = SocketWriter(below: channel)
+        }
         pool.connectEnded(nil)
         if let call {
             lease(to: call)

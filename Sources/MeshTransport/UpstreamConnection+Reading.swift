@@ -6,9 +6,8 @@ internal import NIOCore
 // An instance's bytes, cut into responses.
 
 extension UpstreamConnection {
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    func received(_ bytes: ByteBuffer) {
         loop.tick()
-        let bytes = unwrapInboundIn(data)
         switch phase {
         case .leased: read(bytes)
         case .draining: drain(bytes)
@@ -20,11 +19,11 @@ extension UpstreamConnection {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        call?.flushResponse()
-        // As on the client's side: shorter than the channel's automatic read.
-        if !isReadPaused { context.read() }
-    }
+    func receivedAll() { call?.flushResponse() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
+
+    func channelReadComplete(context: ChannelHandlerContext) { receivedAll() }
 
     private func read(_ input: ByteBuffer) {
         var bytes = input

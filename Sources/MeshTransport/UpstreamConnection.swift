@@ -1,3 +1,4 @@
+internal import MeshEventLoop
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -13,7 +14,7 @@ internal import NIOCore
 ///
 /// It carries one request at a time for the `ForwardedCall` that leases it, and goes back to its pool only when both
 /// messages have ended cleanly and nothing is left over.
-final class UpstreamConnection: UpstreamStream, ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
+final class UpstreamConnection: UpstreamStream, StreamReader, ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 

@@ -30,7 +30,10 @@ enum ImportTable {
         "MeshConfiguration": library("MeshConfiguration", ["MeshExchange", "Yams"]),
         "MeshTelemetry": library(
             "MeshTelemetry", ["MeshModel", "CMeshSystem", "Logging", "Metrics", "Tracing", "Instrumentation", "ServiceContextModule"]),
-        "MeshTransport": library("MeshTransport", nio.union(["MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"])),
+        "MeshEventLoop": library("MeshEventLoop", ["MeshModel", "CMeshSystem", "NIOCore"]),
+        "MeshTransport": library(
+            "MeshTransport",
+            nio.subtracting(["NIOPosix"]).union(["MeshEventLoop", "MeshHTTP", "MeshExchange", "MeshTelemetry", "CMeshSystem"])),
         "MeshControlProtocol": library("MeshControlProtocol", ["MeshExchange"]),
         "MeshSidecar": library(
             "MeshSidecar", ["MeshTransport", "MeshConfiguration", "MeshControlProtocol", "ServiceLifecycle", "UnixSignals"]),

@@ -94,6 +94,10 @@ int mesh_listener_address(int descriptor, char *text, size_t capacity);
 int mesh_connect(const char *address);
 /// Takes the pending error of a socket: 0 or an errno value.
 int mesh_socket_error(int descriptor);
+/// The next connection of a listening stream socket, non-blocking, and the `sockaddr` of who connected; -1 with EAGAIN if there is none.
+int mesh_stream_accept(int listener, void *name, size_t capacity);
+/// The address in a `sockaddr`, without its port, as text; false for one that is no internet address.
+bool mesh_host_text(const void *name, char text[_Nonnull 46]);
 /// Non-blocking SOCK_SEQPACKET sockets on Unix paths: messages keep their bounds.
 int mesh_packet_listen(const char *path, int backlog);
 int mesh_packet_connect(const char *path);

@@ -1,7 +1,7 @@
+internal import Dispatch
 internal import MeshExchange
 internal import MeshModel
 internal import MeshTelemetry
-internal import NIOPosix
 
 #if canImport(Glibc)
     internal import Glibc
@@ -63,7 +63,7 @@ final class AccessLog: Sendable {
             defer { state.isAwaited = true }
             return !state.isAwaited
         }
-        if wakes { NIOThreadPool.singleton.submit { _ in self.flush() } }
+        if wakes { DispatchQueue.global(qos: .utility).async { self.flush() } }
     }
 
     /// Writes what is pending, on this thread.

@@ -14,7 +14,7 @@ extension ServerConnection {
     func beginTLS(_ tls: ServerTLS, with bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         isSecure = true
         isHandshaking = true
-        writer = SocketWriter(below: context.channel)
+        readsPastPipeline(false, context)
         loop.setTimer(self, due: loop.now + loop.timeouts.head)
         let handler = NIOSSLServerHandler(context: tls.context)
         do {
