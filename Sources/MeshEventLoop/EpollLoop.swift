@@ -60,11 +60,12 @@ package final class EpollLoop: @unchecked Sendable {
     }
 
     private func turn() {
-        for index in 0..<poller.wait(milliseconds: patience()) {
+        let count = poller.wait(milliseconds: patience())
+        mailbox.awake()
+        for index in 0..<count {
             guard let (token, what) = poller.event(index), let socket = sockets.socket(token) else { continue }
             socket.ready(what)
         }
-        mailbox.awake()
         runTasks()
         guard !resumed.isEmpty else { return }
         let again = resumed

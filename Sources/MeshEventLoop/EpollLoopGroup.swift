@@ -18,6 +18,8 @@ package final class EpollLoopGroup: EventLoopGroup {
 
     package init(threads count: Int) {
         precondition(count > 0, "a group without a loop runs nothing")
+        // A peer that has gone is told by an error. Sockets are written to so that no signal comes, but files and pipes are not.
+        signal(SIGPIPE, SIG_IGN)
         loops = (0..<count).map(EpollLoop.init)
         threads = Guarded(loops.map(Self.start))
     }
