@@ -172,9 +172,7 @@ package struct Rollout: Hashable, Sendable {
         let oldReady = census.old.count(where: \.isReady)
         let ready = census.current.filter(\.isReady)
         // Where the old ones do not serve, there is nothing to compare with, and no time to lose.
-        guard step == 0, oldReady > 0 else {
-            return rollOn(census, now)
-        }
+        guard step == 0, oldReady > 0 else { return rollOn(census, now) }
         guard case .proceed(var steps, _) = roll(census, counting: 0, holding: true) else { return .proceed([], wakeAt: nil) }
         guard !ready.isEmpty else { return .proceed(steps, wakeAt: nil) }
         let trial = Trial(least: policy.minHealthyTime, longest: policy.minHealthyTime + Self.longestRollingTrial)
@@ -183,9 +181,7 @@ package struct Rollout: Hashable, Sendable {
     }
 
     private mutating func tryOut(_ census: Census, _ shares: [Double], _ pause: Timespan, _ now: Instant) -> Decision {
-        guard step < shares.count, census.old.contains(where: \.isReady) else {
-            return rollOn(census, now)
-        }
+        guard step < shares.count, census.old.contains(where: \.isReady) else { return rollOn(census, now) }
         let share = shares[step]
         let needed = min(wanted, max(1, Int((share * Double(wanted)).rounded(.up))))
         if census.current.count < needed {
