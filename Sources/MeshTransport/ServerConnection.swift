@@ -100,8 +100,7 @@ final class ServerConnection: RequestSource, ClientConnection, StreamReader, Cha
 
     /// Whether this handler is the one next to the socket.
     func readsPastPipeline(_ isNext: Bool, _ context: ChannelHandlerContext) {
-        writer = isNext ? SocketWriter(context.channel) : SocketWriter(below: context.channel)
-        (context.channel as? StreamChannel)?.reader = isNext ? self : nil
+        writer = SocketWriter(context.channel, for: self, isNext: isNext)
     }
 
     func received(_ input: ByteBuffer) {

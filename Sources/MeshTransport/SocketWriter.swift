@@ -14,15 +14,13 @@ struct SocketWriter {
         isDirect = false
     }
 
-    init(_ channel: any Channel) {
+    /// - Parameters:
+    ///   - handler: the connection's; it is read to past the pipeline where it is written past it.
+    ///   - isNext: it is the one next to the socket; else what is below it changes the bytes.
+    init(_ channel: any Channel, for handler: any StreamReader, isNext: Bool) {
         self.channel = channel as? StreamChannel
-        isDirect = self.channel != nil
-    }
-
-    /// For a channel whose bytes are changed below the connection's handler.
-    init(below channel: any Channel) {
-        self.channel = channel as? StreamChannel
-        isDirect = false
+        isDirect = isNext && self.channel != nil
+        self.channel?.reader = isNext ? handler : nil
     }
 
     /// Whether the kernel has all that was written, as far as can be said from here.

@@ -91,12 +91,7 @@ extension UpstreamConnection {
             becomeHTTP2(channel)
             return
         }
-        if handshake == nil {
-            writer = SocketWriter(channel)
-            (channel as? StreamChannel)?.reader = self
-        } else {
-            writer = SocketWriter(below: channel)
-        }
+        writer = SocketWriter(channel, for: self, isNext: handshake == nil)
         pool.connectEnded(nil)
         if let call {
             lease(to: call)
