@@ -39,10 +39,7 @@ test:
 	@scripts/setup tests
 	@scripts/python
 	swift build --build-tests
-	@# Strict: work for an event loop that has ended stops the tests, where else NIO would only warn.
-	SWIFTNIO_STRICT=1 swift test --skip-build --parallel --skip IntegrationTests
-	@# Meshes of real processes come after the rest, which would keep both cores from them.
-	swift test --skip-build --filter IntegrationTests
+	@scripts/test
 
 instructions:
 	@scripts/setup check
