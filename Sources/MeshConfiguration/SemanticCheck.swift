@@ -155,7 +155,11 @@ extension SemanticCheck {
 
     private mutating func checkRoutes() {
         guard let gateway = document.gateway else { return }
-        for (index, route) in gateway.routes.enumerated() {
+        var first: [MatchedRequests: MeshDocument.Route] = [:]
+        for route in gateway.routes {
+            let matched = MatchedRequests(of: route)
+            let earlier = matched.flatMap { first[$0] }
+            if let matched, earlier == nil { first[matched] = route }
             let segments = route.pattern.split(separator: "/")
             if segments.contains(where: { $0 == "." || $0 == ".." }) {
                 findings.report(
@@ -167,7 +171,7 @@ extension SemanticCheck {
                     .unreachableRoute, at: route.mark, token: route.name,
                     "no request reaches \(route.name): the gateway answers that path itself",
                     fix: "choose another path, or set gateway.health to another one")
-            } else if let earlier = gateway.routes[..<index].first(where: { $0.covers(route) }) {
+            } else if let earlier {
                 findings.report(
                     .unreachableRoute, at: route.mark, token: route.name,
                     "no request reaches \(route.name): \(earlier.name) in line \(earlier.mark.line) takes the same ones",
@@ -177,9 +181,17 @@ extension SemanticCheck {
     }
 }
 
-extension MeshDocument.Route {
-    /// Whether both match the same requests; then the first one gets them all. A more specific route is no rival: it wins.
-    fileprivate func covers(_ other: MeshDocument.Route) -> Bool {
-        (try? RoutePattern(pattern)) == (try? RoutePattern(other.pattern)) && conditions == other.conditions && method == other.method
+/// The requests that a route matches: where two routes have the same, the first one gets them all. A more specific route is no rival: it wins.
+private struct MatchedRequests: Hashable {
+    private var method: String?
+    private var pattern: RoutePattern
+    private var conditions: RouteConditions
+
+    /// Nil for a pattern that can't be read.
+    init?(of route: MeshDocument.Route) {
+        guard let pattern = try? RoutePattern(route.pattern) else { return nil }
+        self.pattern = pattern
+        method = route.method
+        conditions = route.conditions
     }
 }

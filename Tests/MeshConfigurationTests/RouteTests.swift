@@ -22,6 +22,25 @@ import Testing
         return try #require(snapshot).routes
     }
 
+    /// Work that grows with the square of the routes takes minutes here.
+    @Test("10,000 routes are checked at once, each against all others", .timeLimit(.minutes(1)))
+    func manyRoutes() {
+        let many = (0..<10_000).map { "    - { match: { path: /shop-\($0)/** }, to: orders }\n" }.joined()
+        let (document, findings) = judge(
+            """
+            mesh: shop
+            gateway:
+              run: bin/edge-gateway
+              routes:
+            \(many)    - { match: { path: /shop-9999/**, method: GET }, to: orders }
+                - { match: { path: /shop-0/** }, to: orders }
+            services:
+              orders: { tier: domain, run: bin/orders }
+            """)
+        #expect(document?.gateway?.routes.count == 10_002)
+        #expect(findings.map { "\($0.code.rawValue) \($0.line)" } == ["M025 10006"])
+    }
+
     @Test func everythingOfARouteReachesTheSnapshot() throws {
         let route = try #require(
             try routes(
