@@ -97,6 +97,8 @@ struct YAMLReader {
         _ mapping: Node.Mapping, at mark: SourceMark, depth: Int, findings: inout FindingCollector
     ) throws -> ConfigurationNode {
         var entries: [ConfigurationNode.Entry] = []
+        // A map may have tens of thousands of keys, of which each is held against all others.
+        var lines: [String: Int] = [:]
         var inherited: [ConfigurationNode] = []
         for (key, value) in mapping {
             let keyMark = self.mark(key.mark)
@@ -110,12 +112,13 @@ struct YAMLReader {
                 inherited += node.list ?? [node]
                 continue
             }
-            if let first = entries.first(where: { $0.key == name }) {
+            if let first = lines[name] {
                 findings.report(
-                    .duplicateKey, at: keyMark, token: name, "the key '\(name)' is already in line \(first.keyMark.line)",
+                    .duplicateKey, at: keyMark, token: name, "the key '\(name)' is already in line \(first)",
                     suggestion: "remove one of the two")
                 continue
             }
+            lines[name] = keyMark.line
             entries.append(ConfigurationNode.Entry(key: name, keyMark: keyMark, value: node))
         }
         // YAML's merge key: what stands in the map itself wins, then the earlier of the merged ones.
@@ -124,7 +127,7 @@ struct YAMLReader {
                 findings.report(.wrongKind, at: base.mark, "'<<' merges a map, or a list of maps", fix: "give it the alias of a map")
                 continue
             }
-            entries += more.filter { new in !entries.contains { $0.key == new.key } }
+            for entry in more where lines.updateValue(entry.keyMark.line, forKey: entry.key) == nil { entries.append(entry) }
         }
         return ConfigurationNode(.map(entries), at: mark)
     }
