@@ -10,6 +10,8 @@ final class SteadyLoad: Sendable {
         var failures: [String] = []
         /// In seconds, from the time at which the request was due.
         var latencies: [Double] = []
+        /// The longest time, in seconds, that a thread slept beyond the end of its sleep: as long stood the machine still.
+        var longestOversleep = 0.0
 
         /// 0.999 is the latency that one request in a thousand exceeds.
         func latency(atQuantile quantile: Double) -> Double {
@@ -44,7 +46,7 @@ final class SteadyLoad: Sendable {
                     let number = self.next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard number < total else { return }
                     let due = start + .seconds(Double(number) / Double(rate))
-                    Self.sleep(until: due)
+                    self.sleep(until: due)
                     self.send(requests[number % requests.count], due)
                 }
             }
@@ -69,10 +71,12 @@ final class SteadyLoad: Sendable {
         }
     }
 
-    private static func sleep(until time: ContinuousClock.Instant) {
+    private func sleep(until time: ContinuousClock.Instant) {
         let rest = time - .now
         guard rest > .zero else { return }
         Thread.sleep(forTimeInterval: rest / .seconds(1))
+        let over = (ContinuousClock.now - time) / .seconds(1)
+        result.withLock { $0.longestOversleep = max($0.longestOversleep, over) }
     }
 
     /// Waits for the last answer; a load without an end gets it here.
@@ -81,4 +85,16 @@ final class SteadyLoad: Sendable {
         workers.wait()
         return result.withLock { $0 }
     }
+
+    /// Measures, and again where the machine stood still meanwhile, as a machine shared with others does: then timeouts and queues say
+    /// nothing of the mesh. The fifth time counts in any case.
+    static func undisturbed<Measured>(_ measure: () throws -> (Measured, loads: [Result])) rethrows -> Measured {
+        for _ in 1..<5 {
+            let (measured, loads) = try measure()
+            guard loads.contains(where: { $0.longestOversleep > longestPardon }) else { return measured }
+        }
+        return try measure().0
+    }
+
+    private static let longestPardon = 0.1
 }
