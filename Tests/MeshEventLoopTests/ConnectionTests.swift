@@ -79,7 +79,9 @@ import Testing
         try await Loops.run { loops in
             let counting = Counting()
             let recorder = Recorder()
-            let listener = try await Self.listen(loops, at: try Self.local.get(), observer: counting) { channel in
+            // An address of its own: the port of a closed listener is soon another test's.
+            let address = try NIOCore.SocketAddress(ipAddress: "127.71.0.1", port: 0)
+            let listener = try await Self.listen(loops, at: address, observer: counting) { channel in
                 try channel.pipeline.syncOperations.addHandler(recorder)
             }
             try await loops.onLoop { listener.setPaused(true) }
