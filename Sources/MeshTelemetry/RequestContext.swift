@@ -35,9 +35,7 @@ package struct RequestContext: Sendable {
         isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Result
     ) async rethrows -> Result {
         var service = ServiceContext.current ?? .topLevel
-        service.trace = trace
-        service.notes = notes
-        service.propagated = propagated
+        service.enter(self)
         return try await RequestContext.$current.withValue(self) {
             try await ServiceContext.$current.withValue(service, operation: operation)
         }
@@ -61,6 +59,13 @@ extension PropagatedFields {
     }
 }
 
+/// All of a request under one key: each one costs an allocation per request.
+private enum RequestContextKey: ServiceContextKey {
+    typealias Value = RequestContext
+    static var nameOverride: String? { "mesh-request" }
+}
+
+// What is said by itself counts over what the request says.
 private enum TraceNotesKey: ServiceContextKey {
     typealias Value = TraceNotes
     static var nameOverride: String? { "mesh-trace-notes" }
@@ -77,19 +82,28 @@ private enum TraceContextKey: ServiceContextKey {
 }
 
 extension ServiceContext {
+    fileprivate mutating func enter(_ request: RequestContext) {
+        if !isEmpty {
+            self[TraceContextKey.self] = nil
+            self[TraceNotesKey.self] = nil
+            self[PropagatedFieldsKey.self] = nil
+        }
+        self[RequestContextKey.self] = request
+    }
+
     package var trace: TraceContext? {
-        get { self[TraceContextKey.self] }
+        get { self[TraceContextKey.self] ?? self[RequestContextKey.self]?.trace }
         set { self[TraceContextKey.self] = newValue }
     }
 
     package var notes: TraceNotes? {
-        get { self[TraceNotesKey.self] }
+        get { self[TraceNotesKey.self] ?? self[RequestContextKey.self]?.notes }
         set { self[TraceNotesKey.self] = newValue }
     }
 
     /// `tracestate` and `baggage` as they came with the trace.
     package var propagated: PropagatedFields {
-        get { self[PropagatedFieldsKey.self] ?? PropagatedFields() }
+        get { self[PropagatedFieldsKey.self] ?? self[RequestContextKey.self]?.propagated ?? PropagatedFields() }
         set { self[PropagatedFieldsKey.self] = newValue }
     }
 }
