@@ -19,7 +19,10 @@ public struct MeshRequest: Sendable {
     /// Path and query, for instance `/stock?sku=tea`.
     public var target: String { inbound.path }
     /// The path without the query, as it was sent: percent signs are not decoded.
-    public var path: String { String(inbound.path.prefix { $0 != "?" }) }
+    public var path: String {
+        guard let query = inbound.path.utf8.firstIndex(of: UInt8(ascii: "?")) else { return inbound.path }
+        return String(inbound.path[..<query])
+    }
     /// The path's parts, percent signs decoded: `/orders/7` has two.
     public var pathComponents: [String] { path.split(separator: "/").map { PercentEncoding.decode($0) } }
     /// What the request calls its host.

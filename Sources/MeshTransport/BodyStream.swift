@@ -11,6 +11,9 @@ package struct BodyStream: AsyncSequence, Sendable {
 
     init(_ storage: BodyStreamStorage) { consumer = BodyConsumer(storage) }
 
+    /// The one of every request without a body.
+    static let empty = BodyStream()
+
     /// A body that is all there; mostly for tests.
     package init(_ buffers: ByteBuffer...) {
         let storage = BodyStreamStorage(wanted: {}, abandoned: {})

@@ -10,14 +10,24 @@ extension HTTPFields {
     init(_ list: borrowing FieldList, _ bytes: UnsafeRawBufferPointer, dropping: FieldSet) {
         self.init()
         reserveCapacity(list.count)
-        for index in list.indices {
-            let field = list[index]
-            guard !field.isNominated, !dropping.contains(field.known),
-                let name = HTTPField.Name(String(decoding: bytes[field.name], as: UTF8.self))
-            else { continue }
-            append(HTTPField(name: name, value: String(decoding: bytes[field.value], as: UTF8.self)))
-        }
+        for index in list.indices where list[index].isKept(dropping) { append(list[index], bytes) }
     }
+
+    init(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) {
+        self.init()
+        reserveCapacity(fields.count)
+        for field in fields { append(field, bytes) }
+    }
+
+    private mutating func append(_ field: Field, _ bytes: UnsafeRawBufferPointer) {
+        guard let name = HTTPField.Name(String(decoding: bytes[field.name], as: UTF8.self)) else { return }
+        append(HTTPField(name: name, value: String(decoding: bytes[field.value], as: UTF8.self)))
+    }
+}
+
+extension Field {
+    /// Not of the connection, nor of those that are left out.
+    func isKept(_ dropped: FieldSet) -> Bool { !isNominated && !dropped.contains(known) }
 }
 
 extension FieldList {
@@ -30,7 +40,21 @@ extension FieldList {
     }
 }
 
+extension HTTPField.Name {
+    // A valid token.
+    fileprivate static let meshCreditSpent = HTTPField.Name("mesh-credit-spent")!
+}
+
 extension ByteBuffer {
+    /// The digits of a number that is not negative.
+    mutating func writeDecimal(_ value: Int) {
+        writeWithUnsafeMutableBytes(minimumWritableBytes: 20) { free in
+            var digits = RegionSink(free)
+            digits.append(decimal: UInt64(value))
+            return digits.count
+        }
+    }
+
     /// Writes field lines; `HTTPField` has replaced what could end a line.
     mutating func writeFields(_ fields: HTTPFields) {
         for field in fields {
@@ -44,13 +68,18 @@ extension ByteBuffer {
     /// Writes the head of a handler's answer; framing and connection fields are ours to say.
     mutating func writeHead(
         status: Int, fields: HTTPFields, length: Int?, chunked: Bool, keepsAlive: Bool, clientVersion: UInt8,
-        trouble: TraceTrouble, date: inout DateField
+        trouble: TraceTrouble, creditSpent: Int?, date: inout DateField
     ) {
-        writeString("HTTP/1.1 \(status) \(ReasonPhrase.of(status))\r\n")
+        writeStaticString("HTTP/1.1 ")
+        writeDecimal(status)
+        writeStaticString(" ")
+        writeString(ReasonPhrase.of(status))
+        writeStaticString("\r\n")
         var hasDate = false
         for field in fields {
             switch field.name {
             case .connection, .contentLength, .transferEncoding, .upgrade: continue
+            case .meshCreditSpent where creditSpent != nil: continue
             case .date: hasDate = true
             default: break
             }
@@ -61,11 +90,16 @@ extension ByteBuffer {
         }
         if !hasDate { date.write(to: &self) }
         writeStaticString(trouble.line)
+        if let creditSpent {
+            writeStaticString("mesh-credit-spent: ")
+            writeDecimal(creditSpent)
+            writeStaticString("\r\n")
+        }
         if chunked {
             writeStaticString("transfer-encoding: chunked\r\n")
         } else if let length {
             writeStaticString("content-length: ")
-            writeString(String(length))
+            writeDecimal(length)
             writeStaticString("\r\n")
         }
         if !keepsAlive {

@@ -43,13 +43,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         guard let source else { return }
         if let deadline { loop.setTimer(self, due: deadline) }
         let entrance = loop.entrance
-        // Weakly: this holds the body, and its task and its source hold this.
-        let body = BodyStreamStorage(
-            wanted: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } },
-            abandoned: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } })
-        self.body = body
-        if !source.bodyFollows { body.finish() }
-        let request = makeRequest(source, body: BodyStream(body))
+        let request = makeRequest(source, body: source.bodyFollows ? openBody() : .empty)
         run { [self] in
             let result: Result<OutboundResponse, any Error>
             do {
@@ -69,6 +63,16 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         handled(immediate)
     }
 
+    private func openBody() -> BodyStream {
+        let entrance = loop.entrance
+        // Weakly: this holds the body, and its task and its source hold this.
+        let body = BodyStreamStorage(
+            wanted: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } },
+            abandoned: { [weak self] in entrance.execute { [weak self] in self?.bodyWanted() } })
+        self.body = body
+        return BodyStream(body)
+    }
+
     private func run(_ work: @escaping @Sendable () async -> Void) {
         let place = loop.handlerPlacement.place(now: loop.now)
         guard place != .pool else {
@@ -85,11 +89,12 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         loop.handlerPlacement.heldLoop(for: held, use: before.map { ThreadUse.sinceBeginning().since($0) }, now: loop.now)
     }
 
+    /// Of the connection, or between processes of the mesh.
+    private static let hiddenFields = HeaderRules.hopByHop.union(HeaderRules.mesh).union([.host, .traceparent, .tracestate])
+
     private func makeRequest(_ source: RequestSource, body: BodyStream) -> InboundRequest {
         call.requestBytes.withUnsafeReadableBytes { bytes in
-            let fields = HTTPFields(
-                call.request.fields, bytes,
-                dropping: HeaderRules.hopByHop.union(HeaderRules.mesh).union([.host, .traceparent, .tracestate]))
+            let head = InboundFields(call.request.fields, in: call.requestBytes, dropping: Self.hiddenFields)
             let path = call.path.withTarget(of: call.request, bytes, basePath: nil) { String(decoding: $0, as: UTF8.self) }
             let notes = TraceNotes()
             call.identity.notes = notes
@@ -104,7 +109,7 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             }
             return InboundRequest(
                 method: HTTPRequest.Method(String(decoding: bytes[call.request.method], as: UTF8.self)) ?? .get, path: path,
-                authority: call.request.authority.map { String(decoding: bytes[$0], as: UTF8.self) }, fields: fields, body: body,
+                authority: call.request.authority.map { String(decoding: bytes[$0], as: UTF8.self) }, head: head, body: body,
                 context: InboundContext(
                     deadline: deadline,
                     trace: TraceContext(traceID: identity.traceID, spanID: identity.serverSpan ?? identity.callSpan, flags: identity.flags),
@@ -180,12 +185,10 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         case .bytes(let bytes): length = bytes.readableBytes
         case .stream(let declared, _): length = declared
         }
-        var fields = fields
-        if let spent = call.creditSpent { fields[.meshCreditSpent] = String(spent) }
         source.deliverHead(
             HandlerHead(
                 status: status, fields: fields, length: length, hasBody: sendsBody, allowsLength: allowsBody,
-                trouble: call.identity.notes?.trouble ?? []))
+                trouble: call.identity.notes?.trouble ?? [], creditSpent: call.creditSpent))
         switch body {
         case .none:
             finish(source)
@@ -286,9 +289,4 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
         body?.fail(CancellationError())
         writer?.fail(CancellationError())
     }
-}
-
-extension HTTPField.Name {
-    // A valid token.
-    static let meshCreditSpent = HTTPField.Name("mesh-credit-spent")!
 }

@@ -10,17 +10,26 @@ package struct InboundRequest: Sendable {
     package var path: String
     package var authority: String?
     /// Without hop-by-hop fields and without those that the mesh speaks with itself.
-    package var fields: HTTPFields
+    package var fields: HTTPFields { head.fields }
     package var body: BodyStream
     package var context: InboundContext
+
+    private let head: InboundFields
 
     package init(
         method: HTTPRequest.Method, path: String, authority: String?, fields: HTTPFields, body: BodyStream, context: InboundContext
     ) {
+        self.init(
+            method: method, path: path, authority: authority, head: InboundFields(fields), body: body, context: context)
+    }
+
+    init(
+        method: HTTPRequest.Method, path: String, authority: String?, head: InboundFields, body: BodyStream, context: InboundContext
+    ) {
         self.method = method
         self.path = path
         self.authority = authority
-        self.fields = fields
+        self.head = head
         self.body = body
         self.context = context
     }

@@ -81,4 +81,6 @@ struct HandlerHead {
     var allowsLength: Bool
     /// Of the calls that the handler made.
     var trouble = TraceTrouble()
+    /// What those calls spent on extra attempts, for a caller that gave credit.
+    var creditSpent: Int?
 }

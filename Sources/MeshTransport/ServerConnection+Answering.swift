@@ -39,7 +39,7 @@ extension ServerConnection {
         openOutput()
         loop.responseOutput.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: framing == .chunkedHere,
-            keepsAlive: keepsAlive, clientVersion: clientVersion, trouble: head.trouble, date: &loop.date)
+            keepsAlive: keepsAlive, clientVersion: clientVersion, trouble: head.trouble, creditSpent: head.creditSpent, date: &loop.date)
         if !head.hasBody { framing = .same }
     }
 

@@ -42,6 +42,29 @@ import Testing
         }
     }
 
+    /// They are put into strings when somebody asks, when the connection has long read other heads into the same memory.
+    @Test func fieldsAreThoseOfTheirRequestWheneverTheyAreRead() async throws {
+        let kept = Guarded<[InboundRequest]>([])
+        let options = options { request in
+            kept.withLock { $0.append(request) }
+            var pieces = 0
+            for try await _ in request.body { pieces += 1 }
+            return OutboundResponse(status: pieces == 0 ? 200 : 500)
+        }
+        try await MeshUnderTest.run([], options) { mesh in
+            let client = try mesh.connect()
+            for number in 0..<3 {
+                try client.send(
+                    "GET / HTTP/1.1\r\nhost: a\r\nconnection: x-hop\r\nx-hop: 1\r\nx-number: \(number)\r\nmesh-caller: b\r\nx-number: 9\r\n\r\n"
+                )
+                #expect(try status(client.receiveMessage().head) == 200)
+            }
+        }
+        let fields = kept.withLock { $0.map(\.fields) }
+        #expect(fields == (0..<3).map { [HTTPField.Name("x-number")!: "\($0)", HTTPField.Name("x-number")!: "9"] })
+        #expect(kept.withLock { $0.map(\.fields) } == fields)
+    }
+
     /// The body lies beside its head, or behind it on its way; then the next request, which has to wait for its own answer.
     @Test(arguments: [false, true]) func aConnectionGoesOnAfterABodyThatItsHandlerLeft(cameWithItsHead: Bool) async throws {
         let (gate, opener) = AsyncStream.makeStream(of: Void.self)

@@ -209,7 +209,7 @@ final class HTTP2ServerStream: RequestSource, @unchecked Sendable {
         loop.headText.clear()
         loop.headText.writeHead(
             status: head.status, fields: head.fields, length: head.allowsLength ? head.length : nil, chunked: false, keepsAlive: true,
-            clientVersion: 1, trouble: head.trouble, date: &loop.date)
+            clientVersion: 1, trouble: head.trouble, creditSpent: head.creditSpent, date: &loop.date)
         answeredStatus = head.status
         begin(HTTP2Heads.response(loop.headText), hasBody: head.hasBody)
     }
