@@ -17,7 +17,7 @@ help:
 	@echo "make up      set up, build in release, start the shop, send an order, print its trace"
 	@echo "make down    stop the shop"
 	@echo "make test    set up, build in debug, run every test"
-	@echo "make instructions  build the gateway in release, and hold what a request costs against what is recorded"
+	@echo "make instructions  build in release, and hold what a request costs against what is recorded"
 	@echo "make check   what takes longer: format, thread sanitizer, large simulations, long fuzzing"
 	@echo "make fuzz    libFuzzer on the HTTP codec; SECONDS=600 make fuzz for ten minutes each"
 	@echo "make build   set up and build in release"
@@ -43,7 +43,7 @@ test:
 
 instructions:
 	@scripts/setup check
-	swift build $(RELEASE) --product edge-gateway
+	swift build $(RELEASE)
 	Benchmarks/instructions
 
 check:
