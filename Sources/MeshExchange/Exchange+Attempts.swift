@@ -28,6 +28,7 @@ extension Exchange {
     }
 
     /// What the host is told of the current attempt.
+    @inline(__always)
     func attempt(on endpoint: EndpointReference, credit: Int?, now: Instant) -> Attempt {
         Attempt(
             number: current.number, endpoint: endpoint, connectBy: min(current.connectBy, deadline), remaining: remaining(at: now),
@@ -153,6 +154,7 @@ extension Exchange {
         if current.isConnected { current.delegated = 0 } else { settleCredit(spent: 0) }
     }
 
+    @inline(__always)
     func report(_ lease: Lease, _ outcome: Outcome?, wasCutOff: Bool = false, now: Instant) -> AttemptReport {
         AttemptReport(
             lease: lease, outcome: outcome, latency: (current.headAt ?? now) - lease.started, connected: current.isConnected,
@@ -161,6 +163,7 @@ extension Exchange {
     }
 
     /// What went wrong with the current attempt.
+    @inline(__always)
     var cause: FailureKind? {
         guard let record = attempts.current else { return nil }
         if let failure = record.failure { return .failure(failure) }

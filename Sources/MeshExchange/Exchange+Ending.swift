@@ -81,6 +81,9 @@ extension Exchange {
 
     // MARK: Clocks
 
+    // Inlined, here and where a report is made: to call a function that does not change it, the compiler first copies the whole exchange.
+
+    @inline(__always)
     var wakeAt: Instant? {
         let instant: Instant
         switch phase {
@@ -95,20 +98,27 @@ extension Exchange {
         return instant == .distantFuture ? nil : instant
     }
 
+    @inline(__always)
     private var runningDeadline: Instant { uploadingSince == nil ? deadline : .distantFuture }
 
+    @inline(__always)
     func deadlineIsReached(at now: Instant) -> Bool { now >= runningDeadline }
 
     /// An event that comes in the very instant of the deadline is in time.
+    @inline(__always)
     func deadlineHasPassed(before now: Instant) -> Bool { now > runningDeadline }
 
     /// What is left of the call; nil for no limit.
+    @inline(__always)
     func remaining(at now: Instant) -> Timespan? { deadline == .distantFuture ? nil : deadline - (uploadingSince ?? now) }
 
+    @inline(__always)
     func attemptEnd(from now: Instant) -> Instant { destination.attemptTimeout.map { now + $0 } ?? .distantFuture }
 
+    @inline(__always)
     var idleEnd: Instant { lastProgress + destination.streamIdleTimeout }
 
+    @inline(__always)
     var durationEnd: Instant { request.maxDuration.map { received + $0 } ?? .distantFuture }
 }
 

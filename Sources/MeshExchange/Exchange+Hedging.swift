@@ -147,6 +147,7 @@ extension Exchange {
     }
 
     /// What becomes of the current attempt, if it is a hedge and ends now.
+    @inline(__always)
     var hedgeOutcome: HedgeOutcome {
         if case .responding = phase { return .won }
         return attempts.current.map { $0.failure != nil || $0.status != nil } == true ? .failed : .cancelled

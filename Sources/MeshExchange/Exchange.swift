@@ -44,7 +44,8 @@ package struct Exchange: ~Copyable, Sendable {
     /// What the call says of the edge, as far as it is known.
     var callOutcome = Outcome.neutral
 
-    var credit: CallCredit
+    /// What this call may spend on extra attempts; what it has spent goes up with its answer.
+    package internal(set) var credit: CallCredit
 
     /// How often the budget was charged.
     var retries = 0
@@ -82,9 +83,6 @@ package struct Exchange: ~Copyable, Sendable {
         isWhole = !request.bodyIsStreamed
         self.credit = credit
     }
-
-    /// What this call has spent of the request's credit, in this tier and below; nil where that is not limited.
-    package var creditSpent: Int? { credit.spent }
 }
 
 // MARK: The story of a call

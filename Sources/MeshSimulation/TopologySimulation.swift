@@ -214,7 +214,7 @@ package struct TopologySimulation {
         let owner = call.owner
         guard let request = requests[owner] else { return }
         request.call = nil
-        if request.process.service.passesOn { request.spent = call.exchange.creditSpent }
+        if request.process.service.passesOn { request.spent = call.exchange.credit.spent }
         if status >= 500 || request.process === gateway {
             respond(owner, status, retryNo: status >= 500 && retryNo)
         } else {

@@ -12,8 +12,8 @@ extension ForwardedCall {
     /// What this call and all below it tell of trouble, as far as it is known now.
     var trouble: TraceTrouble {
         var trouble = identity.troubleBelow
-        if exchange?.attempts.hasRepetition ?? false { trouble.insert(.retried) }
-        if (exchange?.attempts.status ?? 0) >= 500 { trouble.insert(.error) }
+        if reading({ $0.pointee.attempts.hasRepetition }) ?? false { trouble.insert(.retried) }
+        if (reading { $0.pointee.attempts.status } ?? 0) >= 500 { trouble.insert(.error) }
         if failure != nil { trouble.insert(.error) }
         if let notes = identity.notes { trouble.formUnion(notes.trouble) }
         return trouble
@@ -23,7 +23,7 @@ extension ForwardedCall {
         guard identity.isRecorded, let destination, exchange != nil else { return }
         let end = loop.now
         let flag = callFlag
-        let status = failure?.status ?? exchange?.attempts.status
+        let status = failure?.status ?? reading { $0.pointee.attempts.status }
         logAccess(status: status, flag: flag, end: end)
         let recorder = loop.recorder
         guard recorder.isEnabled else { return }
@@ -34,7 +34,7 @@ extension ForwardedCall {
             recordNotKept(end: end)
             return
         }
-        guard let attempts = exchange?.attempts else { return }
+        guard let attempts else { return }
         let decisive = attempts.place
         // By index, since an iterator copies the log and each record.
         for index in attempts.indices { record(attempts[index], of: destination, end: end) }

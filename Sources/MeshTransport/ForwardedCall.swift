@@ -77,13 +77,19 @@ final class ForwardedCall: LoopTimed, @unchecked Sendable {
         super.init()
     }
 
-    var attempts: AttemptLog? { exchange?.attempts }
-    var callDeadline: Instant? { exchange?.deadline }
-    var callFlag: ResponseFlag? { exchange?.flag ?? failure?.flag }
+    var attempts: AttemptLog? { reading { $0.pointee.attempts } }
+    var callDeadline: Instant? { reading { $0.pointee.deadline } }
+    var callFlag: ResponseFlag? { reading { $0.pointee.flag } ?? failure?.flag }
     /// For `mesh-credit-spent`; nil towards a caller that gave no credit.
     var creditSpent: Int? {
         guard identity.origin == .mesh, request.fields.present.contains(.meshRetryCredit) else { return nil }
-        return sharedCredit?.spent ?? exchange?.creditSpent ?? 0
+        return sharedCredit?.spent ?? reading { $0.pointee.credit.spent } ?? 0
+    }
+
+    /// Reads of the exchange where it lies; nil without one. For `exchange?.flag` all of it is copied first.
+    @inline(__always)
+    func reading<Value>(_ read: (UnsafePointer<Exchange>) -> Value?) -> Value? {
+        exchange == nil ? nil : withUnsafePointer(to: &exchange!) { read($0) }
     }
     private(set) var replayHasOverflowed = false
     /// Who holds the request.

@@ -32,7 +32,7 @@ struct CreditTests {
         call.connectAndSend()
         call.head(200)
         call.end()
-        #expect(call.isComplete && call.exchange.creditSpent == 3)
+        #expect(call.isComplete && call.exchange.credit.spent == 3)
     }
 
     @Test("when it is gone, the call fails with CX, and nobody above is to try again")
@@ -83,7 +83,7 @@ struct CreditTests {
         let call = call(.make(policy: policy), granted: 3)
         call.beginAndSend()
         call.head(503)
-        #expect(call.verdicts == [.budgetExhausted] && call.exchange.creditSpent == 0)
+        #expect(call.verdicts == [.budgetExhausted] && call.exchange.credit.spent == 0)
     }
 
     @Test("a proxy hands all of it down, and may spend what comes back")
@@ -103,7 +103,7 @@ struct CreditTests {
             call.connectAndSend()
             call.head(503)
         }
-        #expect(call.verdicts.last == .attemptsExhausted && call.exchange.creditSpent == nil)
+        #expect(call.verdicts.last == .attemptsExhausted && call.exchange.credit.spent == nil)
     }
 
     @Test("the root of a request grants; what came with a request counts, also none")
