@@ -10,14 +10,16 @@ internal import Synchronization
 
 /// An event loop: one thread that waits for its sockets, timers and tasks, and serves them in turn.
 ///
-/// A turn is: what the kernel told, sockets that have more to do, tasks, timers that are due. It sleeps only when all of that is done.
+/// A turn is: what the kernel told, sockets that have more to do, tasks, timers that are due. It sleeps only when all of that is done; what it
+/// does last before it may send by the call that sleeps (`HeldSends`).
 /// Invariant: everything below the mark is touched on its thread only.
 package final class EpollLoop: @unchecked Sendable {
     package let index: Int
     private let mailbox = Mailbox()
     /// 0 before it runs and after it has ended.
     private let thread = Atomic<UInt>(0)
-    private let poller = Poller()
+    private var poller = Poller()
+    private let holdsSends: Bool
     #if DEBUG
         let promises = PromiseBook()
     #endif
@@ -30,6 +32,7 @@ package final class EpollLoop: @unchecked Sendable {
     /// Those with more to do than one turn allows, and those that were asked to go on.
     private var resumed: [PolledSocket] = []
     var receiveBuffers = ReceiveBuffers()
+    private var heldSends = HeldSends()
     private var isEnding = false
     private var mustEnd = false
 
@@ -38,7 +41,10 @@ package final class EpollLoop: @unchecked Sendable {
     /// What ends may lead to further things that must end; more often than this it never will.
     private static let roundsOfEnding = 1000
 
-    init(index: Int) { self.index = index }
+    init(index: Int, holdsSends: Bool) {
+        self.index = index
+        self.holdsSends = holdsSends
+    }
 
     package var inEventLoop: Bool { thread.load(ordering: .relaxed) == Self.currentThread }
 
@@ -54,38 +60,52 @@ package final class EpollLoop: @unchecked Sendable {
 
     func run() {
         thread.store(Self.currentThread, ordering: .relaxed)
+        if holdsSends { heldSends.begin() }
         while !mustEnd { turn() }
         end()
         thread.store(0, ordering: .relaxed)
     }
 
     private func turn() {
-        let count = poller.wait(milliseconds: patience())
+        let count = wait()
         mailbox.awake()
         for index in 0..<count {
+            heldSends.isOpen = index == count - 1
             guard let (token, what) = poller.event(index), let socket = sockets.socket(token) else { continue }
             socket.ready(what)
         }
         runTasks()
         guard !resumed.isEmpty else { return }
+        sendHeld()
         let again = resumed
         resumed = []
-        for socket in again { socket.goOn() }
+        for (index, socket) in again.enumerated() {
+            heldSends.isOpen = index == again.count - 1
+            socket.goOn()
+        }
         runTasks()
     }
 
-    /// Fires what is due, and says for how long the loop may sleep then: -1 for ever. Whole milliseconds, rounded up, so that it does not
-    /// wake before its time.
-    private func patience() -> CInt {
-        var left: CInt = -1
+    /// Returns how many events there are.
+    private func wait() -> Int {
+        heldSends.isOpen = false
+        let sleeps = fireTimers()
+        guard !heldSends.isEmpty else { return poller.wait(sleeps: sleeps) }
+        if sleeps { giveBack(heldSends.submitAndWait(for: poller.epoll)) } else { sendHeld() }
+        return poller.wait(sleeps: false)
+    }
+
+    /// Fires what is due, and says whether the loop may sleep then, until the next timer is due.
+    private func fireTimers() -> Bool {
         if !timers.isEmpty {
             let now = NIODeadline.now()
-            while let timer = timers.popDue(now: now) { timer.fire() }
-            if let next = timers.next {
-                left = CInt(clamping: ((next - now).nanoseconds + 999_999) / 1_000_000)
+            while let timer = timers.popDue(now: now) {
+                sendHeld()
+                timer.fire()
             }
+            if let next = timers.next { poller.setAlarm(next, now: now) }
         }
-        return tasks.isEmpty && resumed.isEmpty && !mustEnd && mailbox.fallAsleep() ? left : 0
+        return tasks.isEmpty && resumed.isEmpty && !mustEnd && mailbox.fallAsleep()
     }
 
     private func runTasks() {
@@ -93,11 +113,32 @@ package final class EpollLoop: @unchecked Sendable {
         while count < Self.tasksPerTurn {
             tasks += mailbox.collect()
             guard !tasks.isEmpty else { return }
+            sendHeld()
             let batch = tasks
             tasks = []
-            for task in batch { task.run() }
+            for (index, task) in batch.enumerated() {
+                heldSends.isOpen = index == batch.count - 1
+                task.run()
+            }
             count += batch.count
         }
+    }
+
+    // MARK: - Sends by the call that sleeps
+
+    /// Whether the bytes will be sent when the turn ends, and nothing is left to do for them.
+    func hold(_ bytes: ByteBuffer, for channel: StreamChannel) -> Bool { heldSends.hold(bytes, for: channel) }
+    func hold(_ first: ByteBuffer, _ second: ByteBuffer, for channel: StreamChannel) -> Bool {
+        heldSends.hold(first, second, for: channel)
+    }
+
+    /// Sends them now, since something else is to be done before the loop sleeps.
+    package func sendHeld() {
+        if !heldSends.isEmpty { giveBack(heldSends.submit()) }
+    }
+
+    private func giveBack(_ unsent: [HeldSends.Unsent]) {
+        for unsent in unsent { unsent.channel.sendLater(unsent.bytes) }
     }
 
     /// Closes every socket, fails every timer, and runs what is left.

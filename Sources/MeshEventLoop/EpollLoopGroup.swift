@@ -16,11 +16,15 @@ package final class EpollLoopGroup: EventLoopGroup {
     /// Empty once somebody has begun to end them.
     private let threads: Guarded<[pthread_t]>
 
-    package init(threads count: Int) {
+    /// Whether the user allows io_uring: not with `MESH_IO_URING=off`.
+    package static var mayHoldSends: Bool { getenv("MESH_IO_URING").map { strcmp($0, "off") != 0 } ?? true }
+
+    /// - Parameter holdsSends: uses io_uring where the kernel allows it.
+    package init(threads count: Int, holdsSends: Bool = mayHoldSends) {
         precondition(count > 0, "a group without a loop runs nothing")
         // A peer that has gone is told by an error. Sockets are written to so that no signal comes, but files and pipes are not.
         signal(SIGPIPE, SIG_IGN)
-        loops = (0..<count).map(EpollLoop.init)
+        loops = (0..<count).map { EpollLoop(index: $0, holdsSends: holdsSends) }
         threads = Guarded(loops.map(Self.start))
     }
 

@@ -1,4 +1,5 @@
 internal import CMeshSystem
+internal import NIOCore
 
 #if canImport(Glibc)
     internal import Glibc
@@ -36,30 +37,38 @@ struct SocketEvents {
     var isBroken: Bool { bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 }
 }
 
-/// One epoll instance with the batch of events that it gave last, and the bell that wakes the thread that waits for it.
+/// One epoll instance with the batch of events that it gave last, the bell that wakes the thread that waits for it, and its alarm.
 ///
-/// Only `ring` may be called by other threads.
+/// The alarm is a timer of the kernel that stays set when the time for which it was set does not matter any more: a wait that ends early
+/// once in a while costs less than a timer for each wait, for most deadlines are never reached. Only `ring` may be called by other threads.
 struct Poller: ~Copyable {
     private static let batch = 256
     private static let bellToken = UInt64.max
+    private static let alarmToken = UInt64.max - 1
 
-    private let epoll: CInt
+    let epoll: CInt
     private let bell: CInt
+    private let alarm: CInt
+    private var alarmDue = NIODeadline.distantPast
     private let events: UnsafeMutablePointer<epoll_event>
 
     init() {
         epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
         bell = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
-        precondition(epoll >= 0 && bell >= 0, "no descriptor left for an event loop: raise `ulimit -n`")
+        alarm = timerfd_create(CLOCK_MONOTONIC, CInt(TFD_CLOEXEC | TFD_NONBLOCK))
+        precondition(epoll >= 0 && bell >= 0 && alarm >= 0, "no descriptor left for an event loop: raise `ulimit -n`")
         events = .allocate(capacity: Self.batch)
-        // Edge-triggered, so that each ringing is one event and the counter need never be read.
-        var event = epoll_event(events: EPOLLIN.rawValue | EPOLLET.rawValue, data: epoll_data_t(u64: Self.bellToken))
-        epoll_ctl(epoll, EPOLL_CTL_ADD, bell, &event)
+        for (descriptor, token) in [(bell, Self.bellToken), (alarm, Self.alarmToken)] {
+            // Edge-triggered, so that each ringing is one event and the counter need never be read.
+            var event = epoll_event(events: EPOLLIN.rawValue | EPOLLET.rawValue, data: epoll_data_t(u64: token))
+            epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)
+        }
     }
 
     deinit {
         close(epoll)
         close(bell)
+        close(alarm)
         events.deallocate()
     }
 
@@ -84,16 +93,28 @@ struct Poller: ~Copyable {
         return epoll_ctl(epoll, operation, descriptor, &event) == 0 ? 0 : errno
     }
 
-    /// Waits for events, at most `milliseconds`; -1 for as long as it takes. Returns how many there are.
-    func wait(milliseconds: CInt) -> Int {
-        let count = epoll_wait(epoll, events, CInt(Self.batch), milliseconds)
+    /// Has a wait end when `due` is past, if not before: at the next whole millisecond, so that one alarm serves many timers.
+    mutating func setAlarm(_ due: NIODeadline, now: NIODeadline) {
+        let due = min(NIODeadline.uptimeNanoseconds((due.uptimeNanoseconds + 999_999) / 1_000_000 * 1_000_000), NIODeadline.distantFuture)
+        guard alarmDue > due || alarmDue <= now else { return }
+        alarmDue = due
+        // 0 would be never.
+        let left = max((due - now).nanoseconds, 1)
+        var time = itimerspec()
+        time.it_value = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+        timerfd_settime(alarm, 0, &time, nil)
+    }
+
+    /// The events that there are, and unless `sleeps` is false waits for the first. Returns how many.
+    func wait(sleeps: Bool) -> Int {
+        let count = epoll_wait(epoll, events, CInt(Self.batch), sleeps ? -1 : 0)
         precondition(count >= 0 || errno == EINTR, "an epoll instance is gone: its descriptor was closed by somebody else")
         return max(0, Int(count))
     }
 
-    /// nil for the bell.
+    /// nil for the bell and the alarm.
     func event(_ index: Int) -> (token: UInt64, what: SocketEvents)? {
         let event = events[index]
-        return event.data.u64 == Self.bellToken ? nil : (event.data.u64, SocketEvents(event.events))
+        return event.data.u64 >= Self.alarmToken ? nil : (event.data.u64, SocketEvents(event.events))
     }
 }

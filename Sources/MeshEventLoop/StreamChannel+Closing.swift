@@ -10,6 +10,7 @@ package import NIOCore
 
 extension StreamChannel {
     package func close0(error: any Error, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        settle()
         guard phase != .closed else {
             promise?.fail(ChannelError.alreadyClosed)
             return

@@ -14,6 +14,7 @@ extension StreamChannel {
     private static let sendsPerTurn = 16
 
     package func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) {
+        settle()
         guard phase != .closed else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
@@ -41,25 +42,41 @@ extension StreamChannel {
     // MARK: - Past the pipeline
 
     /// Whether the kernel has all that was written.
-    package var isAllSent: Bool { writes.isEmpty }
+    package var isAllSent: Bool {
+        settle()
+        return writes.isEmpty
+    }
 
     /// Writes and flushes, at once where nothing waits; as a handler next to the socket would, but at a tenth of the cost.
     package func send(_ bytes: ByteBuffer) {
+        settle()
         var sent = 0
-        if isReadyToSend { sent = max(0, bytes.withUnsafeReadableBytes { Socket.send(descriptor, $0) }) }
+        if isReadyToSend {
+            if loop.hold(bytes, for: self) { return }
+            sent = max(0, bytes.withUnsafeReadableBytes { Socket.send(descriptor, $0) })
+        }
         let left = bytes.readableBytes - sent
         if left > 0 { sendLater(bytes.getSlice(at: bytes.readerIndex + sent, length: left)!) }
     }
 
     /// Two pieces by one call of the kernel.
     package func send(_ first: ByteBuffer, _ second: ByteBuffer) {
+        settle()
         var sent = 0
-        if isReadyToSend { sent = max(0, sendBoth(first, second)) }
+        if isReadyToSend {
+            if loop.hold(first, second, for: self) { return }
+            sent = max(0, sendBoth(first, second))
+        }
         let length = first.readableBytes
         if sent < length { sendLater(first.getSlice(at: first.readerIndex + sent, length: length - sent)!) }
         let sentOfSecond = max(0, sent - length)
         let left = second.readableBytes - sentOfSecond
         if left > 0 { sendLater(second.getSlice(at: second.readerIndex + sentOfSecond, length: left)!) }
+    }
+
+    /// Has the kernel take what is held; what it does not take goes to the queue, so this comes before anything else does.
+    func settle() {
+        if hasHeldSend { loop.sendHeld() }
     }
 
     private var isReadyToSend: Bool {
@@ -86,7 +103,7 @@ extension StreamChannel {
     }
 
     /// What the socket did not take, or refused: the queue meets the same error, and reports it.
-    private func sendLater(_ bytes: ByteBuffer) {
+    func sendLater(_ bytes: ByteBuffer) {
         guard phase != .closed, case .open = outputEnd else { return }
         queue(bytes, nil)
         flush0()

@@ -75,6 +75,8 @@ package final class StreamChannel: PolledSocket, Channel, ChannelCore, NIOTransp
     var isBlocked = false
     var watchesRoom = false
     var isFlushing = false
+    /// The loop sends for it when its turn ends.
+    var hasHeldSend = false
     var outputEnd = OutputEnd.open
 
     enum OutputEnd {

@@ -32,7 +32,7 @@ final class ControlClient: @unchecked Sendable {
     init(path: String, hello: Hello, logger: Logger) {
         self.path = path
         self.logger = logger
-        group = EpollLoopGroup(threads: 1)
+        group = EpollLoopGroup(threads: 1, holdsSends: false)
         eventLoop = group.loops[0]
         session = ControlSession(hello: hello)
     }

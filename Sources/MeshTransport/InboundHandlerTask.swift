@@ -1,4 +1,5 @@
 internal import HTTPTypes
+internal import MeshEventLoop
 internal import MeshExchange
 internal import MeshHTTP
 internal import MeshModel
@@ -79,6 +80,8 @@ final class InboundHandlerTask: LoopTimed, @unchecked Sendable {
             task = Task(operation: work)
             return
         }
+        // An answer of before must not wait for what this one does.
+        loop.sockets?.sendHeld()
         let began = loop.now
         let before = place == .loopWatched ? ThreadUse.sinceBeginning() : nil
         isBeginning = true

@@ -7,6 +7,17 @@ import Testing
 @testable import MeshEventLoop
 
 @Suite struct LoopTests {
+    @Test func aTimerForTheEndOfTimeHoldsUpNoOther() async throws {
+        try await Loops.run { loops in
+            let never = loops.loop.scheduleTask(deadline: .distantFuture) {}
+            try await loops.loop.scheduleTask(in: .milliseconds(1)) {}.futureResult.get()
+            let end = NIODeadline.now() + .milliseconds(3)
+            let fired = try await loops.loop.scheduleTask(deadline: end) { NIODeadline.now() }.futureResult.get()
+            #expect(fired >= end)
+            never.cancel()
+        }
+    }
+
     @Test func tasksOfManyThreadsAllRun() async throws {
         try await Loops.run { loops in
             let ran = Count()

@@ -61,8 +61,8 @@ struct Loops {
     let group: EpollLoopGroup
     var loop: EpollLoop { group.loops[0] }
 
-    static func run(threads: Int = 1, _ body: (Loops) async throws -> Void) async throws {
-        let loops = Loops(group: EpollLoopGroup(threads: threads))
+    static func run(threads: Int = 1, holdsSends: Bool = true, _ body: (Loops) async throws -> Void) async throws {
+        let loops = Loops(group: EpollLoopGroup(threads: threads, holdsSends: holdsSends))
         do {
             try await body(loops)
         } catch {

@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-// malloc_trim, epoll, eventfd and getxattr are not in Swift's Glibc module.
+// malloc_trim, epoll, eventfd, timerfd and getxattr are not in Swift's Glibc module.
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 
@@ -124,6 +125,33 @@ void mesh_memory_unmap(void *memory, size_t size);
 ssize_t mesh_packet_send(int socket, const void *bytes, size_t count, int descriptor);
 /// Takes one message and the descriptor beside it (-1: none). Never waits: EAGAIN; 0 once the other end has closed.
 ssize_t mesh_packet_receive(int socket, void *bytes, size_t capacity, int *descriptor);
+
+// MARK: Sends that go out with the wait for what comes next (ring.c)
+
+/// A ring of io_uring; belongs to the thread that made it.
+struct mesh_ring;
+
+enum {
+    /// So many sends at most are held,
+    MESH_RING_PLACES = 8,
+    /// of so many bytes each.
+    MESH_RING_CAPACITY = 4096,
+};
+
+/// Null where the kernel is too old (before 6.1), or does not allow it.
+struct mesh_ring *_Nullable mesh_ring_create(void);
+void mesh_ring_destroy(struct mesh_ring *ring);
+/// Room for the bytes of the next send; null where all places are taken, or the ring has failed.
+uint8_t *_Nullable mesh_ring_place(struct mesh_ring *ring);
+/// Holds a send of the first `count` bytes (1 or more) of that room.
+void mesh_ring_hold(struct mesh_ring *ring, int descriptor, size_t count);
+/// Hands what is held to the kernel. Returns how many of the sends were not taken as a whole; until the next is held, `mesh_ring_unsent`
+/// says what is left of each.
+size_t mesh_ring_submit(struct mesh_ring *ring);
+/// The same, and waits by the same call until `epoll` has events, a send was not taken as a whole, or a signal came.
+size_t mesh_ring_submit_and_wait(struct mesh_ring *ring, int epoll);
+/// The bytes of the send at a place that the kernel did not take: all of them where it refused. Valid until the next send is held.
+const uint8_t *mesh_ring_unsent(struct mesh_ring *ring, size_t place, size_t *count);
 
 #ifdef __cplusplus
 }
